@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The table of an instance, as user space sees it: the store mapped into memory, the rest read by system call.
+ *
+ * A table is live while it is read. Entries are claimed, moved, freed and taken again at any moment by the hooks, so
+ * nothing may be concluded from one entry alone: table_next() gives only pairs whose two entries agreed with each
+ * other while they were read. A pair that moves meanwhile may be given twice, or not at all.
+ */
+#ifndef BAUTA_TABLE_H
+#define BAUTA_TABLE_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+
+#include "contract.h"
+#include "fault.h"
+#include "instance.h"
+#include "platform.h"
+#include "session.h"
+#include "store.h"
+
+enum table_access {
+	TABLE_READ,  /* mapped read-only */
+	TABLE_WRITE, /* the header and the store may be written */
+};
+
+struct table {
+	struct header *header;
+	struct bucket *bucket;
+	struct config config; /* a copy: table_refresh() */
+	size_t header_bytes;
+	size_t store_bytes;
+	int config_fd;
+	int counters_fd;
+	int limits_fd; /* -1: this instance has none */
+};
+
+/* A session or a mapping, as both of its entries said at one moment. */
+struct row {
+	struct pair pair;
+	__u32 out_index;
+	__u32 in_index;
+	__u32 out_life;
+	__u32 in_life;
+	__u32 refs; /* of a mapping */
+};
+
+/* Opens the pins. Refuses a table of another layout version (-EPROTO). Fills `platform` of this thread, so that
+ * store_find() and its like act on this table; `now` included.
+ */
+int table_open(const struct instance *instance, enum table_access access, struct table *ret_table, struct fault *fault);
+
+/* NULL and a table that was never opened (all zero) are fine. */
+void table_close(struct table *table);
+
+/* Reads the configuration and the clock again. */
+int table_refresh(struct table *table, struct fault *fault);
+
+/* How many entries the store has, the stash included; an index is below that. Acts on `platform`. */
+__u32 table_num_entries(void);
+
+/* The next session or mapping whose outbound entry is at *cursor or behind it; sets *cursor behind that. False at the
+ * end. Begin with *cursor = 0. Acts on `platform`.
+ */
+bool table_next(__u32 *cursor, struct row *ret_row);
+
+/* Reads the pair of the visible entry at this index. False if there is none, or its entries do not agree. */
+bool table_read(__u32 index, struct row *ret_row);
+
+/* The pair that owns an inbound tuple; for a mapping the remote is 0.0.0.0:0. */
+bool table_find_inbound(__u8 proto, struct endpoint external, struct endpoint remote, struct row *ret_row);
+
+/* Packets under each reason, all CPUs together. */
+int table_read_counters(const struct table *table, __u64 ret_counters[NUM_REASON], struct fault *fault);
+int table_read_limits(const struct table *table, struct limit ret_limits[NUM_LIMIT], struct fault *fault);
+
+static inline enum session_state row_state(const struct row *row)
+{
+	return session_state(row->pair.proto, row->out_life, row->in_life);
+}
+
+static inline bool row_is_mapping(const struct row *row)
+{
+	return row->pair.flags & ENTRY_MAPPING;
+}
+
+#endif
