@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the translator needs of where it runs, in the kernel: maps, locks, atomics, clock, random numbers, sockets. */
+#ifndef BAUTA_PLATFORM_H
+#define BAUTA_PLATFORM_H
+
+#include <linux/bpf.h>
+#include <linux/in.h>
+#include <linux/types.h>
+#include <stdbool.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "contract.h"
+
+/* Not inlined: once a session, not once a packet. */
+#define SLOW_PATH __attribute__((noinline, unused))
+
+#define READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
+#define WRITE_ONCE(x, value) (*(volatile typeof(x) *)&(x) = (value))
+
+#define cpu_to_be16(x) bpf_htons(x)
+#define be16_to_cpu(x) bpf_ntohs(x)
+#define cpu_to_be32(x) bpf_htonl(x)
+#define be32_to_cpu(x) bpf_ntohl(x)
+
+struct stripe {
+	struct bpf_spin_lock lock;
+	__u32 unused[15]; /* a cache line each */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* set before load */
+	__type(key, __u32);
+	__type(value, struct bucket);
+} store SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, NUM_STRIPES);
+	__type(key, __u32);
+	__type(value, struct stripe);
+} locks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct header);
+} header SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct config);
+} config SEC(".maps");
+
+/* Copies of the header's shape and clock, set before load, so that the verifier sees constants. */
+const volatile struct store_shape shape;
+const volatile __u64 clock_mult;
+
+static __always_inline const volatile struct store_shape *platform_shape(void)
+{
+	return &shape;
+}
+
+static __always_inline struct bucket *platform_bucket(__u32 index)
+{
+	return bpf_map_lookup_elem(&store, &index);
+}
+
+static __always_inline struct header *platform_header(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&header, &zero);
+}
+
+static __always_inline const struct config *platform_config(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&config, &zero);
+}
+
+static __always_inline struct stripe *platform_stripe(__u32 index)
+{
+	return bpf_map_lookup_elem(&locks, &index);
+}
+
+/* No call of any kind may be made between these two. */
+static __always_inline void platform_lock(struct stripe *stripe)
+{
+	bpf_spin_lock(&stripe->lock);
+}
+
+static __always_inline void platform_unlock(struct stripe *stripe)
+{
+	bpf_spin_unlock(&stripe->lock);
+}
+
+/* Full barriers, both; return what was there before. */
+static __always_inline __u32 platform_cmpxchg(__u32 *word, __u32 old, __u32 new)
+{
+	return __sync_val_compare_and_swap(word, old, new);
+}
+
+static __always_inline __u32 platform_xchg(__u32 *word, __u32 new)
+{
+	return __sync_lock_test_and_set(word, new);
+}
+
+static __always_inline void platform_add32(__u32 *word, __s32 num)
+{
+	__sync_fetch_and_add(word, num);
+}
+
+static __always_inline void platform_add64(__u64 *word, __s64 num)
+{
+	__sync_fetch_and_add(word, num);
+}
+
+/* Seconds of the gateway's clock. */
+static __always_inline __u32 platform_now(void)
+{
+	return (bpf_jiffies64() * clock_mult) >> CLOCK_SHIFT;
+}
+
+static __always_inline __u32 platform_random(void)
+{
+	return bpf_get_prandom_u32();
+}
+
+/* Calls `step(index, ctx)` for index 0 .. num-1 until it returns non-zero. */
+static __always_inline void platform_loop(__u32 num, long (*step)(__u32 index, void *ctx), void *ctx)
+{
+	bpf_loop(num, step, ctx, 0);
+}
+
+/* Whether a socket of the host would receive a packet with this inbound tuple: connected, listening, bound, in
+ * TIME_WAIT or half open. `hook` is the hook's own context.
+ */
+static __always_inline bool platform_host_holds(void *hook, const struct tuple *inbound);
+
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the translator needs of where it runs, in user space: the tests, the fuzzers, and whoever reads the table. */
+#ifndef BAUTA_PLATFORM_H
+#define BAUTA_PLATFORM_H
+
+#include <endian.h>
+#include <linux/types.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "contract.h"
+
+#ifndef __always_inline
+#define __always_inline inline __attribute__((always_inline))
+#endif
+#define SLOW_PATH __attribute__((noinline, unused))
+
+/* Acquire and release, so that the thread sanitizer judges the order that the code relies on. */
+#define READ_ONCE(x) __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
+#define WRITE_ONCE(x, value) __atomic_store_n(&(x), (value), __ATOMIC_RELEASE)
+
+#define cpu_to_be16(x) htobe16(x)
+#define be16_to_cpu(x) be16toh(x)
+#define cpu_to_be32(x) htobe32(x)
+#define be32_to_cpu(x) be32toh(x)
+
+struct tuple;
+
+struct stripe {
+	char locked;
+	char unused[63];
+};
+
+/* The gateway that this thread's calls act on. Tests fill all of it; a reader of a pinned table fills header, bucket
+ * and config.
+ */
+struct platform {
+	struct header *header;
+	struct bucket *bucket; /* header->shape.num_buckets + num_stash of them */
+	struct config *config;
+	struct stripe *stripe; /* NUM_STRIPES of them */
+	__u32 now;
+	__u64 random;                                                    /* state of the generator: the seed */
+	bool (*host_holds)(void *hook, const struct tuple *inbound); /* NULL: the host has no sockets */
+};
+
+extern __thread struct platform platform;
+
+static __always_inline const volatile struct store_shape *platform_shape(void)
+{
+	return &platform.header->shape;
+}
+
+static __always_inline struct bucket *platform_bucket(__u32 index)
+{
+	const struct store_shape *shape = &platform.header->shape;
+
+	return index < shape->num_buckets + shape->num_stash ? &platform.bucket[index] : NULL;
+}
+
+static __always_inline struct header *platform_header(void)
+{
+	return platform.header;
+}
+
+static __always_inline const struct config *platform_config(void)
+{
+	return platform.config;
+}
+
+static __always_inline struct stripe *platform_stripe(__u32 index)
+{
+	return index < NUM_STRIPES ? &platform.stripe[index] : NULL;
+}
+
+static __always_inline void platform_lock(struct stripe *stripe)
+{
+	while (__atomic_test_and_set(&stripe->locked, __ATOMIC_ACQUIRE))
+		;
+}
+
+static __always_inline void platform_unlock(struct stripe *stripe)
+{
+	__atomic_clear(&stripe->locked, __ATOMIC_RELEASE);
+}
+
+static __always_inline __u32 platform_cmpxchg(__u32 *word, __u32 old, __u32 new)
+{
+	return __sync_val_compare_and_swap(word, old, new);
+}
+
+static __always_inline __u32 platform_xchg(__u32 *word, __u32 new)
+{
+	return __atomic_exchange_n(word, new, __ATOMIC_SEQ_CST);
+}
+
+static __always_inline void platform_add32(__u32 *word, __s32 num)
+{
+	__sync_fetch_and_add(word, num);
+}
+
+static __always_inline void platform_add64(__u64 *word, __s64 num)
+{
+	__sync_fetch_and_add(word, num);
+}
+
+static __always_inline __u32 platform_now(void)
+{
+	return platform.now;
+}
+
+/* xorshift64*: reproducible from the printed seed. */
+static __always_inline __u32 platform_random(void)
+{
+	platform.random ^= platform.random >> 12;
+	platform.random ^= platform.random << 25;
+	platform.random ^= platform.random >> 27;
+	return (platform.random * 0x2545f4914f6cdd1dull) >> 32;
+}
+
+static __always_inline void platform_loop(__u32 num, long (*step)(__u32 index, void *ctx), void *ctx)
+{
+	for (__u32 i = 0; i < num; i++)
+		if (step(i, ctx))
+			return;
+}
+
+static __always_inline bool platform_host_holds(void *hook, const struct tuple *inbound)
+{
+	return platform.host_holds && platform.host_holds(hook, inbound);
+}
+
+#endif

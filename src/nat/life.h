@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reading and making the life word of an entry (contract.h). */
+#ifndef BAUTA_LIFE_H
+#define BAUTA_LIFE_H
+
+#include "platform.h"
+
+static __always_inline enum phase life_phase(__u32 life)
+{
+	return life & LIFE_PHASE_MASK;
+}
+
+/* Packets see it. */
+static __always_inline bool life_is_visible(__u32 life)
+{
+	return life_phase(life) >= PHASE_LIVE;
+}
+
+static __always_inline __u32 life_make(enum phase phase, __u32 tcp_flags, __u32 seen_s)
+{
+	return phase | (tcp_flags & LIFE_TCP_MASK) | (seen_s << LIFE_SEEN_SHIFT);
+}
+
+/* Seconds since the last packet. A word written by a CPU whose clock has just ticked can be a second ahead: idle 0. */
+static __always_inline __u32 life_idle(__u32 life, __u32 now)
+{
+	__u32 idle = (now - (life >> LIFE_SEEN_SHIFT)) & LIFE_SEEN_MASK;
+
+	return idle > LIFE_SEEN_MASK / 2 ? 0 : idle;
+}
+
+/* The word after a packet of this direction with these LIFE_* flags (0 for UDP and ICMP). A SYN begins a connection
+ * anew, whatever the tuple has seen before; a packet after a RST takes it back (RFC 7857 §2.2: TRANS to ESTABLISHED).
+ */
+static __always_inline __u32 life_after(__u32 life, __u32 flags, __u32 now)
+{
+	__u32 seen = life & LIFE_TCP_MASK & ~LIFE_RST;
+
+	if (flags & LIFE_SYN)
+		seen = 0;
+	return life_make(PHASE_LIVE, seen | flags, now);
+}
+
+#endif

@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The store: one table that holds an entry for each direction of every session and mapping.
+ *
+ * Where an entry is. Two candidate buckets of four from one keyed hash of its key (tuple and direction), first fit; a
+ * third in the stash, a small region behind the table, when both are full and nothing could be moved.
+ *
+ * Who may write. The entries of a pair belong to one lock, the stripe chosen by protocol and remote endpoint, which
+ * both directions share. Under it a pair is inserted, moved and removed; so whoever holds it sees whole pairs only, and
+ * "insert if absent" is the one arbiter of who owns an external tuple. Stripes share buckets, therefore a free slot is
+ * taken by a compare-and-exchange of its life word, FREE to BUSY. A packet takes no lock: it reads, and changes nothing
+ * but the life word, by compare-and-exchange, and only while the entry is LIVE or DYING.
+ *
+ * What a packet may see.
+ *  - inserting: BUSY until all fields are written, inbound LIVE first, then outbound; a reply cannot come before.
+ *  - moving (only ever from the first bucket to the second, copy before clear): both copies, or the new one; as it looks
+ *    into the first bucket first it never sees none. It may have matched the old copy just before that was
+ *    cleared and taken by another pair: so after it has read the new endpoint it compares the key once more
+ *    (store_read). Key before endpoint is also the order in which a removed entry is cleared.
+ *    A change of the life word of the old copy after the move is lost: at most one second of idle time, or a TCP
+ *    flag that the next segment repeats.
+ *  - removing: from the moment when both are BUSY, none.
+ * On x86 loads and stores keep these orders by themselves; elsewhere the atomics of the life word, full barriers all,
+ * stand between them on the writer's side.
+ */
+#ifndef BAUTA_STORE_H
+#define BAUTA_STORE_H
+
+#include "hash.h"
+#include "life.h"
+#include "platform.h"
+#include "tuple.h"
+
+/* What identifies an entry: the tuple its packets carry, and their direction (0 or ENTRY_INBOUND). */
+struct key {
+	struct tuple tuple;
+	__u8 direction;
+};
+
+/* A session, or a mapping (remote 0.0.0.0:0), as one record: both entries follow from it. */
+struct pair {
+	struct endpoint internal;
+	struct endpoint external;
+	struct endpoint remote;
+	__u8 proto;
+	__u8 flags; /* enum entry_flag without ENTRY_INBOUND */
+	__u8 unused[2];
+};
+
+/* The buckets where a key may be: first choice, second choice, stash. */
+struct place {
+	__u32 bucket[3];
+};
+
+enum insert_result {
+	INSERT_DONE,
+	INSERT_TAKEN,       /* the inbound tuple has an owner */
+	INSERT_EXISTS,      /* the outbound tuple has a pair already */
+	INSERT_NO_ROOM_IN,  /* no free slot for the inbound entry */
+	INSERT_NO_ROOM_OUT, /* no free slot for the outbound entry */
+};
+
+static __always_inline struct key pair_key(const struct pair *pair, __u8 direction)
+{
+	struct key key = { .direction = direction };
+
+	key.tuple.proto = pair->proto;
+	if (direction == ENTRY_INBOUND) {
+		key.tuple.src = pair->remote.addr;
+		key.tuple.sport = pair->remote.port;
+		key.tuple.dst = pair->external.addr;
+		key.tuple.dport = pair->external.port;
+	} else {
+		key.tuple.src = pair->internal.addr;
+		key.tuple.sport = pair->internal.port;
+		key.tuple.dst = pair->remote.addr;
+		key.tuple.dport = pair->remote.port;
+	}
+	return key;
+}
+
+/* The pair that an entry belongs to, as far as the entry tells: all of it. */
+static __always_inline struct pair entry_pair(const struct entry *entry)
+{
+	struct endpoint src = { .addr = READ_ONCE(entry->src), .port = READ_ONCE(entry->sport) };
+	struct endpoint dst = { .addr = READ_ONCE(entry->dst), .port = READ_ONCE(entry->dport) };
+	struct endpoint new = { .addr = READ_ONCE(entry->new_addr), .port = READ_ONCE(entry->new_port) };
+	__u8 flags = READ_ONCE(entry->flags);
+	bool inbound = flags & ENTRY_INBOUND;
+	struct pair pair = {
+		.internal = inbound ? new : src,
+		.external = inbound ? dst : new,
+		.remote = inbound ? src : dst,
+		.proto = READ_ONCE(entry->proto),
+		.flags = flags & ~ENTRY_INBOUND,
+	};
+
+	return pair;
+}
+
+static __always_inline struct place store_place(const struct key *key)
+{
+	const volatile struct store_shape *shape = platform_shape();
+	const struct tuple *t = &key->tuple;
+	__u64 hash = hash_words(t->src, t->dst, t->ports, t->proto | key->direction << 8, shape->hash_key);
+	__u32 num = shape->num_buckets;
+	struct place place;
+
+	place.bucket[0] = hash_scale(hash, num);
+	place.bucket[1] = hash_scale(hash >> 32, num);
+	if (place.bucket[1] == place.bucket[0])
+		place.bucket[1] = place.bucket[0] ? place.bucket[0] - 1 : num - 1;
+	place.bucket[2] = num + hash_scale(hash >> 16, shape->num_stash);
+	return place;
+}
+
+/* The lock of a pair. Not a secret: aiming at one lock costs an attacker's own sessions most. */
+static __always_inline struct stripe *store_stripe(__u8 proto, struct endpoint remote)
+{
+	__u32 mix = (remote.addr ^ ((__u32)remote.port << 16) ^ proto) * 0x9e3779b1u;
+
+	return platform_stripe(mix >> 24);
+}
+
+/* NULL only for an index outside the table. */
+static __always_inline struct entry *store_entry(__u32 index)
+{
+	struct bucket *bucket = platform_bucket(index / BUCKET_ENTRIES);
+
+	return bucket ? &bucket->entry[index % BUCKET_ENTRIES] : NULL;
+}
+
+static __always_inline bool entry_has_key(struct entry *entry, const struct key *key)
+{
+	return READ_ONCE(entry->addrs) == key->tuple.addrs && READ_ONCE(entry->ports) == key->tuple.ports &&
+	       READ_ONCE(entry->proto) == key->tuple.proto &&
+	       (READ_ONCE(entry->flags) & ENTRY_INBOUND) == key->direction;
+}
+
+/* Slot of the visible entry with this key, or -1. Makes no call: fit for use under a lock. */
+static __always_inline int bucket_find(struct bucket *bucket, const struct key *key)
+{
+	for (int slot = 0; slot < BUCKET_ENTRIES; slot++)
+		if (entry_has_key(&bucket->entry[slot], key) &&
+		    life_is_visible(READ_ONCE(bucket->entry[slot].life)))
+			return slot;
+	return -1;
+}
+
+/* Index of the visible entry with this key, or INDEX_NONE. */
+static __always_inline __u32 store_find(const struct key *key)
+{
+	struct place place = store_place(key);
+	struct header *header;
+
+	for (int i = 0; i < 3; i++) {
+		struct bucket *bucket;
+		int slot;
+
+		if (i == 2) {
+			header = platform_header();
+			if (!header || !READ_ONCE(header->num_stashed))
+				break;
+		}
+		bucket = platform_bucket(place.bucket[i]);
+		if (!bucket)
+			break;
+		slot = bucket_find(bucket, key);
+		if (slot >= 0)
+			return place.bucket[i] * BUCKET_ENTRIES + slot;
+	}
+	return INDEX_NONE;
+}
+
+/* Reads what a packet with this key becomes. False when the entry has been taken by another key meanwhile (moved or
+ * removed while we looked): then there is nothing to be had from this index.
+ */
+static __always_inline bool store_read(struct entry *entry, const struct key *key, struct endpoint *ret_new,
+				       __u8 *ret_flags)
+{
+	struct endpoint new = {
+		.addr = READ_ONCE(entry->new_addr),
+		.port = READ_ONCE(entry->new_port),
+	};
+	__u8 flags = READ_ONCE(entry->flags);
+
+	if (!entry_has_key(entry, key))
+		return false;
+	*ret_new = new;
+	*ret_flags = flags;
+	return true;
+}
+
+/* Takes a free slot: its number, or -1. Makes no call. */
+static __always_inline int bucket_take(struct bucket *bucket)
+{
+	for (int slot = 0; slot < BUCKET_ENTRIES; slot++) {
+		__u32 *life = &bucket->entry[slot].life;
+
+		if (READ_ONCE(*life) == PHASE_FREE && platform_cmpxchg(life, PHASE_FREE, PHASE_BUSY) == PHASE_FREE)
+			return slot;
+	}
+	return -1;
+}
+
+/* Writes the fields of an entry that is ours (BUSY), all but its life. */
+static __always_inline void entry_write(struct entry *entry, const struct key *key, struct endpoint new, __u8 flags,
+					__u32 twin, __u32 refs)
+{
+	WRITE_ONCE(entry->new_addr, new.addr);
+	WRITE_ONCE(entry->new_port, new.port);
+	WRITE_ONCE(entry->twin, twin);
+	WRITE_ONCE(entry->refs, refs);
+	WRITE_ONCE(entry->flags, flags | key->direction);
+	WRITE_ONCE(entry->proto, key->tuple.proto);
+	WRITE_ONCE(entry->ports, key->tuple.ports);
+	WRITE_ONCE(entry->addrs, key->tuple.addrs);
+}
+
+/* Makes an entry that is ours (BUSY) free: key first (see store_read), life last. */
+static __always_inline void entry_clear(struct entry *entry)
+{
+	WRITE_ONCE(entry->addrs, 0);
+	WRITE_ONCE(entry->ports, 0);
+	WRITE_ONCE(entry->proto, 0);
+	WRITE_ONCE(entry->flags, 0);
+	WRITE_ONCE(entry->new_addr, 0);
+	WRITE_ONCE(entry->new_port, 0);
+	WRITE_ONCE(entry->twin, 0);
+	WRITE_ONCE(entry->refs, 0);
+	platform_xchg(&entry->life, PHASE_FREE);
+}
+
+/* The three buckets of a key, looked up before a lock is taken. */
+struct shelf {
+	struct place place;
+	struct bucket *bucket[3];
+};
+
+static __always_inline bool shelf_open(struct shelf *shelf, const struct key *key)
+{
+	shelf->place = store_place(key);
+	for (int i = 0; i < 3; i++) {
+		shelf->bucket[i] = platform_bucket(shelf->place.bucket[i]);
+		if (!shelf->bucket[i])
+			return false;
+	}
+	return true;
+}
+
+static __always_inline bool shelf_has(const struct shelf *shelf, const struct key *key)
+{
+	return bucket_find(shelf->bucket[0], key) >= 0 || bucket_find(shelf->bucket[1], key) >= 0 ||
+	       bucket_find(shelf->bucket[2], key) >= 0;
+}
+
+/* Takes a free slot, in the stash only if `stash`; NULL when there is none. */
+static __always_inline struct entry *shelf_take(const struct shelf *shelf, bool stash, __u32 *ret_index)
+{
+	for (int i = 0; i < 3; i++) {
+		int slot;
+
+		if (i == 2 && !stash)
+			break;
+		slot = bucket_take(shelf->bucket[i]);
+		if (slot >= 0) {
+			*ret_index = shelf->place.bucket[i] * BUCKET_ENTRIES + slot;
+			return &shelf->bucket[i]->entry[slot];
+		}
+	}
+	return NULL;
+}
+
+static __always_inline bool index_is_stash(__u32 index)
+{
+	return index / BUCKET_ENTRIES >= platform_shape()->num_buckets;
+}
+
+/* Inserts both entries of a pair if neither tuple has one; this is the claim of the external tuple. `life` is the first
+ * life of both (the outbound one with the flags of the packet that made it), `refs` the references on a new mapping.
+ * With `stash` a slot in the stash will do. On anything but INSERT_DONE nothing has changed.
+ */
+static SLOW_PATH enum insert_result store_insert(const struct pair *pair, __u32 in_life, __u32 out_life,
+						       __u32 refs, bool stash)
+{
+	struct key in_key = pair_key(pair, ENTRY_INBOUND);
+	struct key out_key = pair_key(pair, 0);
+	struct stripe *stripe = store_stripe(pair->proto, pair->remote);
+	struct header *header = platform_header();
+	enum insert_result result = INSERT_DONE;
+	struct shelf in_shelf, out_shelf;
+	struct entry *in, *out;
+	__u32 in_index = 0, out_index = 0;
+
+	if (!stripe || !header || !shelf_open(&in_shelf, &in_key) || !shelf_open(&out_shelf, &out_key))
+		return INSERT_NO_ROOM_IN;
+
+	platform_lock(stripe);
+	if (shelf_has(&in_shelf, &in_key)) {
+		result = INSERT_TAKEN;
+		goto out;
+	}
+	if (shelf_has(&out_shelf, &out_key)) {
+		result = INSERT_EXISTS;
+		goto out;
+	}
+	in = shelf_take(&in_shelf, stash, &in_index);
+	if (!in) {
+		result = INSERT_NO_ROOM_IN;
+		goto out;
+	}
+	out = shelf_take(&out_shelf, stash, &out_index);
+	if (!out) {
+		entry_clear(in);
+		result = INSERT_NO_ROOM_OUT;
+		goto out;
+	}
+	entry_write(in, &in_key, pair->internal, pair->flags, out_index, 0);
+	entry_write(out, &out_key, pair->external, pair->flags, in_index, refs);
+	if (index_is_stash(in_index))
+		platform_add32(&header->num_stashed, 1);
+	if (index_is_stash(out_index))
+		platform_add32(&header->num_stashed, 1);
+	platform_xchg(&in->life, in_life);
+	platform_xchg(&out->life, out_life);
+out:
+	platform_unlock(stripe);
+	if (result == INSERT_DONE)
+		platform_add64(pair->flags & ENTRY_MAPPING ? &header->num_mappings : &header->num_sessions, 1);
+	return result;
+}
+
+enum remove_mode {
+	REMOVE_DYING, /* only if both are DYING since `grace_s` or more; else both live on */
+	REMOVE_NOW,   /* whatever they are */
+	REMOVE_UNREF, /* a mapping: drop one reference, remove with the last */
+};
+
+static __always_inline bool entry_is_due(__u32 life, __u32 now, __u32 grace_s)
+{
+	return life_phase(life) == PHASE_DYING && life_idle(life, now) >= grace_s;
+}
+
+/* Makes both entries of a pair BUSY, or neither. Under the pair's lock, so only packets can interfere: one that came
+ * since the pair was marked DYING has made its entry LIVE, and wins.
+ */
+static __always_inline bool pair_seize(struct entry *entry, struct entry *twin, __u32 now, __u32 grace_s)
+{
+	__u32 life = READ_ONCE(entry->life);
+	__u32 twin_life = READ_ONCE(twin->life);
+
+	if (entry_is_due(life, now, grace_s) && entry_is_due(twin_life, now, grace_s) &&
+	    platform_cmpxchg(&entry->life, life, PHASE_BUSY) == life) {
+		if (platform_cmpxchg(&twin->life, twin_life, PHASE_BUSY) == twin_life)
+			return true;
+		platform_xchg(&entry->life, life);
+	}
+	/* Revive the one that the packet did not touch. Its time of marking stands for its last-seen. */
+	life = READ_ONCE(entry->life);
+	twin_life = READ_ONCE(twin->life);
+	if (life_phase(life) == PHASE_LIVE && life_phase(twin_life) == PHASE_DYING)
+		platform_cmpxchg(&twin->life, twin_life, (twin_life & ~LIFE_PHASE_MASK) | PHASE_LIVE);
+	if (life_phase(twin_life) == PHASE_LIVE && life_phase(life) == PHASE_DYING)
+		platform_cmpxchg(&entry->life, life, (life & ~LIFE_PHASE_MASK) | PHASE_LIVE);
+	return false;
+}
+
+/* Removes the pair that the entry at `index` belongs to, which must be `expect` (someone may have removed or moved it
+ * since the caller looked). True if it is gone, and then by this call.
+ */
+static SLOW_PATH bool store_remove(__u32 index, const struct pair *expect, enum remove_mode mode, __u32 grace_s)
+{
+	struct stripe *stripe = store_stripe(expect->proto, expect->remote);
+	struct header *header = platform_header();
+	struct entry *entry = store_entry(index);
+	__u32 now = platform_now();
+	bool removed = false;
+	struct entry *twin;
+	__u32 twin_index;
+	struct key key;
+
+	if (!stripe || !header || !entry)
+		return false;
+	twin_index = READ_ONCE(entry->twin);
+	twin = store_entry(twin_index);
+	if (!twin)
+		return false;
+	key = pair_key(expect, READ_ONCE(entry->flags) & ENTRY_INBOUND);
+
+	platform_lock(stripe);
+	/* Now nobody else changes this pair. That the two still point at each other and the key still stands is the
+	 * proof that they are a pair, and this one.
+	 */
+	if (!life_is_visible(READ_ONCE(entry->life)) || !entry_has_key(entry, &key) ||
+	    READ_ONCE(entry->new_addr) !=
+		    (key.direction ? expect->internal.addr : expect->external.addr) ||
+	    READ_ONCE(entry->new_port) !=
+		    (key.direction ? expect->internal.port : expect->external.port) ||
+	    READ_ONCE(entry->twin) != twin_index || READ_ONCE(twin->twin) != index)
+		goto out;
+	switch (mode) {
+	case REMOVE_DYING:
+		removed = pair_seize(entry, twin, now, grace_s);
+		break;
+	case REMOVE_UNREF:
+		if (READ_ONCE(entry->refs) > 1) {
+			WRITE_ONCE(entry->refs, entry->refs - 1);
+			goto out;
+		}
+		/* fallthrough */
+	case REMOVE_NOW:
+		platform_xchg(&entry->life, PHASE_BUSY);
+		platform_xchg(&twin->life, PHASE_BUSY);
+		removed = true;
+		break;
+	}
+	if (!removed)
+		goto out;
+	if (index_is_stash(index))
+		platform_add32(&header->num_stashed, -1);
+	if (index_is_stash(twin_index))
+		platform_add32(&header->num_stashed, -1);
+	entry_clear(entry);
+	entry_clear(twin);
+out:
+	platform_unlock(stripe);
+	if (removed)
+		platform_add64(expect->flags & ENTRY_MAPPING ? &header->num_mappings : &header->num_sessions, -1);
+	return removed;
+}
+
+/* Takes one more reference on the mapping whose outbound entry is at `index`. False if it is no longer there. */
+static SLOW_PATH bool store_ref(__u32 index, const struct pair *expect)
+{
+	struct stripe *stripe = store_stripe(expect->proto, expect->remote);
+	struct entry *entry = store_entry(index);
+	struct key key = pair_key(expect, 0);
+	bool done = false;
+
+	if (!stripe || !entry)
+		return false;
+	platform_lock(stripe);
+	if (life_is_visible(READ_ONCE(entry->life)) && entry_has_key(entry, &key) &&
+	    READ_ONCE(entry->new_addr) == expect->external.addr &&
+	    READ_ONCE(entry->new_port) == expect->external.port) {
+		WRITE_ONCE(entry->refs, entry->refs + 1);
+		done = true;
+	}
+	platform_unlock(stripe);
+	return done;
+}
+
+/* Moves the entry at `index`, if it is in its first bucket and there is room in its second; true if that freed the slot.
+ * The pair's lock keeps it whole; packets may go on using it (see above).
+ */
+static SLOW_PATH bool store_move(__u32 index)
+{
+	struct entry *entry = store_entry(index);
+	struct entry copy, *target, *twin;
+	struct stripe *stripe;
+	struct bucket *second;
+	struct place place;
+	struct pair pair;
+	bool moved = false;
+	struct key key;
+	__u32 life;
+	int slot;
+
+	if (!entry || life_phase(READ_ONCE(entry->life)) != PHASE_LIVE)
+		return false;
+	copy.addrs = READ_ONCE(entry->addrs);
+	copy.ports = READ_ONCE(entry->ports);
+	copy.proto = READ_ONCE(entry->proto);
+	copy.flags = READ_ONCE(entry->flags);
+	copy.new_addr = READ_ONCE(entry->new_addr);
+	copy.new_port = READ_ONCE(entry->new_port);
+	copy.twin = READ_ONCE(entry->twin);
+	pair = entry_pair(&copy);
+	key = pair_key(&pair, copy.flags & ENTRY_INBOUND);
+	place = store_place(&key);
+	twin = store_entry(copy.twin);
+	stripe = store_stripe(pair.proto, pair.remote);
+	second = platform_bucket(place.bucket[1]);
+	if (place.bucket[0] != index / BUCKET_ENTRIES || !twin || !stripe || !second)
+		return false;
+
+	platform_lock(stripe);
+	life = READ_ONCE(entry->life);
+	if (life_phase(life) != PHASE_LIVE || !entry_has_key(entry, &key) || READ_ONCE(entry->twin) != copy.twin ||
+	    READ_ONCE(entry->new_addr) != copy.new_addr || READ_ONCE(entry->new_port) != copy.new_port ||
+	    READ_ONCE(twin->twin) != index)
+		goto out;
+	slot = bucket_take(second);
+	if (slot < 0)
+		goto out;
+	target = &second->entry[slot];
+	entry_write(target, &key, (struct endpoint){ .addr = copy.new_addr, .port = copy.new_port },
+		    copy.flags & ~ENTRY_INBOUND, copy.twin, entry->refs);
+	platform_xchg(&target->life, life);
+	/* A packet that has just refreshed the old copy wins: it will be moved another time. */
+	if (platform_cmpxchg(&entry->life, life, PHASE_BUSY) != life) {
+		platform_xchg(&target->life, PHASE_BUSY);
+		entry_clear(target);
+		goto out;
+	}
+	WRITE_ONCE(twin->twin, place.bucket[1] * BUCKET_ENTRIES + slot);
+	entry_clear(entry);
+	moved = true;
+out:
+	platform_unlock(stripe);
+	return moved;
+}
+
+#endif

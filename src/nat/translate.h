@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The translator: what becomes of a packet. It reads a struct packet and the store, and changes no byte. */
+#ifndef BAUTA_TRANSLATE_H
+#define BAUTA_TRANSLATE_H
+
+#include "create.h"
+#include "packet.h"
+#include "reason.h"
+
+/* What the hook has to do with the packet. */
+struct decision {
+	__u8 reason;          /* enum reason; reason_verdict() of it */
+	__u8 inbound;         /* rewrite the destination, else the source */
+	__u8 owner_kind;      /* of a refusal: who is in the way (enum owner_kind) */
+	__u8 unused;
+	struct endpoint new;  /* of a translation: the new endpoint, also in the quote of an ICMP error */
+	struct endpoint owner;
+};
+
+enum origin {
+	ORIGIN_FORWARDED, /* came from another machine */
+	ORIGIN_HOST,      /* made by the host itself */
+};
+
+static __always_inline bool addr_is_multicast(__be32 addr)
+{
+	return (addr & cpu_to_be32(0xf0000000)) == cpu_to_be32(0xe0000000);
+}
+
+/* Addresses that never name a host: 0/8, 127/8, 240/4 (RFC 1812 §5.3.7). */
+static __always_inline bool addr_is_martian(__be32 addr)
+{
+	return !(addr & cpu_to_be32(0xff000000)) || (addr & cpu_to_be32(0xff000000)) == cpu_to_be32(0x7f000000) ||
+	       (addr & cpu_to_be32(0xf0000000)) == cpu_to_be32(0xf0000000);
+}
+
+static __always_inline bool addr_is_own(const struct config *cfg, __be32 addr)
+{
+	for (__u32 i = 0; i < MAX_OWN_ADDRS; i++) {
+		if (i >= cfg->num_own)
+			break;
+		if (cfg->own[i] == addr)
+			return true;
+	}
+	return false;
+}
+
+static __always_inline bool addr_is_internal(const struct config *cfg, __be32 addr)
+{
+	if (!cfg->num_internal)
+		return true;
+	for (__u32 i = 0; i < MAX_INTERNAL; i++) {
+		if (i >= cfg->num_internal)
+			break;
+		if ((addr & cfg->internal[i].mask) == cfg->internal[i].addr)
+			return true;
+	}
+	return false;
+}
+
+/* Notes a packet in the life of its entry: at most once a second, and when its flags are news. */
+static __always_inline void translate_touch(struct entry *entry, __u32 tcp_flags)
+{
+	__u32 life = READ_ONCE(entry->life);
+	__u32 after = life_after(life, tcp_flags, platform_now());
+
+	/* Lost to another packet, or to the sweep that had it marked: the next packet makes it good. */
+	if (life != after && life_is_visible(life))
+		platform_cmpxchg(&entry->life, life, after);
+}
+
+/* Looks the tuple up and fills the new endpoint; false when the store does not have it. */
+static __always_inline bool translate_find(const struct tuple *tuple, __u8 direction, struct entry **ret_entry,
+					   struct decision *decision)
+{
+	struct key key = { .tuple = *tuple, .direction = direction };
+	__u32 index = store_find(&key);
+	struct entry *entry;
+	__u8 flags;
+
+	if (index == INDEX_NONE)
+		return false;
+	entry = store_entry(index);
+	if (!entry || !store_read(entry, &key, &decision->new, &flags))
+		return false;
+	*ret_entry = entry;
+	return true;
+}
+
+/* An ICMP error: the session is that of the quoted packet, which went the other way. The session is not touched
+ * (RFC 4787 REQ-12, RFC 5382 REQ-10, RFC 5508 REQ-6).
+ */
+static __always_inline bool translate_error(const struct packet *pkt, __u8 direction, struct decision *decision)
+{
+	struct tuple tuple = tuple_reverse(&pkt->quote);
+	struct entry *entry;
+
+	return translate_find(&tuple, direction, &entry, decision);
+}
+
+static __always_inline enum reason create_reason(enum create_result result, enum origin origin)
+{
+	switch (result) {
+	case CREATE_MAPPED:
+		return TRANSLATED_NEW;
+	case CREATE_ALONE:
+		return TRANSLATED_CLASH;
+	case CREATE_SHARED:
+		return origin == ORIGIN_HOST ? TRANSLATED_CLASH : TRANSLATED_SHARED;
+	case CREATE_EXISTS:
+		return DROPPED_RACE;
+	case CREATE_NO_PORT:
+		return origin == ORIGIN_HOST ? REFUSED_CLASH : REFUSED_NO_PORT;
+	case CREATE_NO_ROOM:
+		break;
+	}
+	return REFUSED_NO_ROOM;
+}
+
+/* Creates the session that an outbound packet asks for. */
+static __always_inline enum reason translate_create(void *hook, const struct config *cfg, const struct packet *pkt,
+						    enum origin origin, struct decision *decision)
+{
+	struct search search = { .hook = hook };
+	enum create_result result;
+
+	search.session.internal.addr = pkt->tuple.src;
+	search.session.internal.port = pkt->tuple.sport;
+	search.session.remote.addr = pkt->tuple.dst;
+	search.session.remote.port = pkt->tuple.dport;
+	search.session.external.addr = origin == ORIGIN_HOST ? pkt->tuple.src : cfg->external;
+	search.session.proto = pkt->tuple.proto;
+	search.session.flags = origin == ORIGIN_HOST ? ENTRY_HOST : 0;
+	result = create_session(&search, pkt->tcp_flags);
+	decision->new = search.session.external;
+	decision->owner = search.owner;
+	decision->owner_kind = search.owner_kind;
+	/* The host's own ping under its own identifier is no clash, and the usual case. */
+	if (result == CREATE_ALONE && endpoint_equal(search.session.internal, search.session.external))
+		return TRANSLATED_NEW;
+	return create_reason(result, origin);
+}
+
+/* What is not ours to look at further: TRANSLATED_OUTBOUND when there is more to do. */
+static __always_inline enum reason outbound_sieve(const struct config *cfg, const struct packet *pkt,
+						  enum origin origin)
+{
+	__be32 src = pkt->tuple.src;
+	__be32 dst = pkt->tuple.dst;
+
+	if (origin == ORIGIN_HOST) {
+		if (!src)
+			return PASSED_UNSPECIFIED;
+		if (addr_is_multicast(dst))
+			return PASSED_MULTICAST;
+		if (dst == 0xffffffff)
+			return PASSED_BROADCAST;
+	} else {
+		if (!addr_is_internal(cfg, src))
+			return PASSED_NOT_INTERNAL;
+		if (addr_is_multicast(dst) || dst == 0xffffffff)
+			return DROPPED_MULTICAST;
+		if (addr_is_martian(src) || addr_is_martian(dst) || addr_is_multicast(src))
+			return DROPPED_MARTIAN;
+	}
+	return TRANSLATED_OUTBOUND;
+}
+
+/* Packets of the host from an address of the external interface that are none of the translator's business. */
+static __always_inline enum reason outbound_sieve_own(const struct packet *pkt)
+{
+	switch ((enum packet_kind)pkt->kind) {
+	case PACKET_TCP:
+	case PACKET_UDP:
+	case PACKET_ICMP_REQUEST:
+	case PACKET_ICMP_ERROR:
+		break;
+	case PACKET_FRAGMENT:
+		return PASSED_HOST_FRAGMENT;
+	case PACKET_OTHER:
+		return PASSED_HOST_PROTOCOL;
+	case PACKET_ICMP_REPLY:
+	case PACKET_ICMP_OTHER:
+	case PACKET_BAD:
+		return PASSED_HOST;
+	}
+	return TRANSLATED_OUTBOUND;
+}
+
+/* Packets from inside that cannot be translated. */
+static __always_inline enum reason outbound_sieve_kind(const struct packet *pkt)
+{
+	switch ((enum packet_kind)pkt->kind) {
+	case PACKET_TCP:
+	case PACKET_UDP:
+	case PACKET_ICMP_REQUEST:
+	case PACKET_ICMP_ERROR:
+		break;
+	case PACKET_FRAGMENT:
+		return DROPPED_FRAGMENT;
+	case PACKET_OTHER:
+		return REFUSED_PROTOCOL;
+	case PACKET_ICMP_REPLY:
+		return DROPPED_NO_SESSION;
+	case PACKET_ICMP_OTHER:
+		return DROPPED_ICMP_TYPE;
+	case PACKET_BAD:
+		return pkt->bad;
+	}
+	return TRANSLATED_OUTBOUND;
+}
+
+/* A packet that leaves by the external interface. Fills the decision and returns its reason. */
+static __always_inline enum reason translate_outbound(void *hook, const struct packet *pkt, enum origin origin,
+						      struct decision *decision)
+{
+	const struct config *cfg = platform_config();
+	struct entry *entry;
+	struct tuple back;
+	enum reason reason;
+	bool own;
+
+	if (!cfg)
+		return DROPPED_REWRITE;
+	reason = outbound_sieve(cfg, pkt, origin);
+	if (reason != TRANSLATED_OUTBOUND)
+		return reason;
+	/* The host's packets from another of its addresses are masqueraded like anybody's. */
+	own = origin == ORIGIN_HOST && addr_is_own(cfg, pkt->tuple.src);
+	reason = own ? outbound_sieve_own(pkt) : outbound_sieve_kind(pkt);
+	if (reason != TRANSLATED_OUTBOUND)
+		return reason;
+
+	if (pkt->kind == PACKET_ICMP_ERROR) {
+		if (translate_error(pkt, 0, decision))
+			return TRANSLATED_ERROR_OUTBOUND;
+		return own ? PASSED_HOST : DROPPED_ERROR_NO_SESSION;
+	}
+	if (translate_find(&pkt->tuple, 0, &entry, decision)) {
+		translate_touch(entry, pkt->tcp_flags);
+		return TRANSLATED_OUTBOUND;
+	}
+	if (own && pkt->kind != PACKET_ICMP_REQUEST) {
+		struct decision holder;
+
+		/* Nobody has translated it so far, and nobody will unless the NAT holds its tuple: a clash. */
+		back = tuple_reverse(&pkt->tuple);
+		if (!translate_find(&back, ENTRY_INBOUND, &entry, &holder))
+			return PASSED_HOST;
+	}
+	/* The answer to a connection that is gone: nothing to tell the remote, and no port to spend on it. */
+	if (pkt->kind == PACKET_TCP && (pkt->tcp_flags & LIFE_RST))
+		return DROPPED_NO_SESSION;
+	if (!own && !cfg->external)
+		return REFUSED_NO_ADDRESS;
+	return translate_create(hook, cfg, pkt, own ? ORIGIN_HOST : ORIGIN_FORWARDED, decision);
+}
+
+/* A packet that arrives on the external interface. Fills the decision and returns its reason. */
+static __always_inline enum reason translate_inbound(const struct packet *pkt, struct decision *decision)
+{
+	const struct config *cfg = platform_config();
+	struct entry *entry;
+
+	if (!cfg)
+		return DROPPED_REWRITE;
+	decision->inbound = 1;
+	if (addr_is_multicast(pkt->tuple.dst))
+		return PASSED_MULTICAST;
+	if (pkt->tuple.dst == 0xffffffff)
+		return PASSED_BROADCAST;
+	if (!addr_is_own(cfg, pkt->tuple.dst))
+		return PASSED_NOT_EXTERNAL;
+	switch ((enum packet_kind)pkt->kind) {
+	case PACKET_TCP:
+	case PACKET_UDP:
+	case PACKET_ICMP_REPLY:
+		if (!translate_find(&pkt->tuple, ENTRY_INBOUND, &entry, decision))
+			return PASSED_NO_SESSION;
+		translate_touch(entry, pkt->tcp_flags);
+		return TRANSLATED_INBOUND;
+	case PACKET_ICMP_ERROR:
+		return translate_error(pkt, ENTRY_INBOUND, decision) ? TRANSLATED_ERROR_INBOUND : PASSED_NO_SESSION;
+	case PACKET_ICMP_REQUEST:
+	case PACKET_ICMP_OTHER:
+		return PASSED_HOST;
+	case PACKET_OTHER:
+		return PASSED_HOST_PROTOCOL;
+	case PACKET_FRAGMENT:
+		return PASSED_HOST_FRAGMENT;
+	case PACKET_BAD:
+		break;
+	}
+	return pkt->bad;
+}
+
+#endif
