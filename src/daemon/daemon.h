@@ -6,14 +6,14 @@
 #include <stdbool.h>
 
 #include "contract.h"
+#include "ranges.h"
 
 #define DEFAULT_SESSIONS 65536
 
 /* What `bauta run` was told, checked for form already. */
 struct run_options {
 	const char *iface;
-	__u32 num_slices; /* 0: no -p, the default ranges, which follow the sysctls */
-	struct port_slice slice[MAX_SLICES];
+	const struct ranges *ports; /* NULL: no -p, the default ranges, which follow the sysctls */
 	__u32 num_internal;
 	struct prefix internal[MAX_INTERNAL];
 	__u32 num_sessions; /* 0: not given: DEFAULT_SESSIONS, or what an adopted table holds */
