@@ -4,6 +4,7 @@
 # Files are picked up by where they stand and how they are called; nothing has to be listed here:
 #   src/nat/*.h             the translator, compiled into BPF and host programs alike
 #   src/bpf/X.bpf.c         -> build/bpf/X.bpf.o -> build/bpf/X.skel.h
+#   src/host/X.c            what the translator needs in a host program; linked into all of them
 #   src/daemon, src/cli     -> build/bauta
 #   tests/unit/X_test.c     -> build/unit/X_test     ASan and UBSan; X_tsan_test.c: TSan
 #   tests/prog/X_test.c     -> build/prog/X_test     loads BPF objects
@@ -12,7 +13,7 @@
 #   bench/X.c               -> build/bench/X         every file with a main()
 #   man/X.scd               -> build/man/X
 # X.bpf.c in tests/prog, tests/kernel and bench become build/{prog,kernel,bench}/X.skel.h.
-# The other .c files of tests/unit, tests/prog, tests/kernel and bench are helpers, linked into each program of their folder.
+# Other .c files of tests/unit, tests/prog, tests/kernel and bench are linked into each program of their folder.
 # A program that includes "daemon/x.h" or "cli/x.h" is linked with the objects of build/bauta too.
 
 VERSION := 0.1
@@ -29,13 +30,15 @@ PYTHON     := /usr/bin/python3
 FUZZ_TIME  ?= 60
 
 Q := $(if $(V),,@)
-say = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)';)
+say = $(if $(LACKING),$(error libraries are missing ($(LACKING)): run `make deps` as root))$(if \
+	$(V),,@printf '  %-7s %s\n' '$(1)' '$(2)';)
 
 # On a machine where nothing is installed yet these are empty: what needs them runs in a make of its own, after deps.
 pkg       = $(shell $(PKG_CONFIG) $(1) 2>/dev/null)
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 SYSTEMD   := $(call pkg,--exists libsystemd && echo libsystemd)
 LIBRARIES := libbpf libmnl libevent jansson $(SYSTEMD)
+LACKING   := $(strip $(foreach library,$(LIBRARIES),$(if $(call pkg,--exists $(library) && echo yes),,$(library))))
 
 # ---- flags ---------------------------------------------------------------------------------------------------------
 
@@ -50,6 +53,13 @@ BPF      := -target bpf -mcpu=v3 -std=gnu11 -O2 -g -Wall -Wextra -Werror -Isrc/n
 ASAN     := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 TSAN     := -O1 -g -fsanitize=thread -pthread
 FUZZ     := -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+
+# This file changes only when the flags do: then, and only then, everything is compiled again.
+FLAGS := $(CC) $(CLANG) $(CFLAGS) $(LDFLAGS) $(HOST) $(LIBS) $(BPF) $(ASAN) $(TSAN) $(FUZZ)
+ifneq ($(file <$(B)/flags),$(FLAGS))
+$(if $(filter-out clean help,$(or $(MAKECMDGOALS),all)),$(shell mkdir -p $(B))$(file >$(B)/flags,$(FLAGS)))
+endif
+
 DEPFLAGS  = -MMD -MP -MT $@ -MF $@.d
 
 # ---- files ---------------------------------------------------------------------------------------------------------
@@ -57,10 +67,13 @@ DEPFLAGS  = -MMD -MP -MT $@ -MF $@.d
 uses_program = $(if $(1),$(shell grep -lE '^\#include "([./]*src/)?(daemon|cli)/' $(1)))
 has_main     = $(if $(1),$(shell grep -lE '^int main\b' $(1)))
 
-SRC    := $(wildcard src/daemon/*.c src/cli/*.c)
-OBJ    := $(SRC:src/%.c=$(B)/obj/%.o)
-MAIN   := $(filter %/cli/main.o,$(OBJ))
-LIBOBJ := $(filter-out $(MAIN),$(OBJ))
+SRC      := $(wildcard src/daemon/*.c src/cli/*.c)
+HOST_SRC := $(wildcard src/host/*.c)
+OBJ      := $(SRC:src/%.c=$(B)/obj/%.o)
+MAIN     := $(filter %/cli/main.o,$(OBJ))
+PART     := $(patsubst $(B)/obj/%,%,$(filter-out $(MAIN),$(OBJ)))
+PLATFORM := $(HOST_SRC:src/%.c=%.o)
+HEADER   := $(wildcard src/*/*.h tests/*/*.h bench/*.h)
 
 bpf_of = $(patsubst $(1)/%.bpf.c,$(B)/$(2)/%.skel.h,$(wildcard $(1)/*.bpf.c))
 SKEL        := $(call bpf_of,src/bpf,bpf)
@@ -86,14 +99,14 @@ FUZZ_BIN   := $(FUZZ_SRC:tests/%.c=$(B)/%)
 BENCH_BIN  := $(BENCH_SRC:%.c=$(B)/%)
 
 helpers = $(filter-out %.bpf.c $(2),$(wildcard $(1)/*.c))
-UNIT_HELP   := $(patsubst tests/%.c,$(B)/obj-asan/tests/%.o,$(call helpers,tests/unit,$(UNIT_SRC)))
-PROG_HELP   := $(patsubst tests/%.c,$(B)/obj/tests/%.o,$(call helpers,tests/prog,$(PROG_SRC)))
-KERNEL_HELP := $(patsubst tests/%.c,$(B)/obj/tests/%.o,$(call helpers,tests/kernel,$(KERNEL_SRC)))
-BENCH_HELP  := $(patsubst %.c,$(B)/obj/%.o,$(call helpers,bench,$(BENCH_SRC)))
+UNIT_HELP   := $(patsubst %.c,%.o,$(call helpers,tests/unit,$(UNIT_SRC)))
+PROG_HELP   := $(patsubst %.c,%.o,$(call helpers,tests/prog,$(PROG_SRC)))
+KERNEL_HELP := $(patsubst %.c,%.o,$(call helpers,tests/kernel,$(KERNEL_SRC)))
+BENCH_HELP  := $(patsubst %.c,%.o,$(call helpers,bench,$(BENCH_SRC)))
 
 # ---- building ------------------------------------------------------------------------------------------------------
 
-.PHONY: all bpf man FORCE
+.PHONY: all bpf man
 .DELETE_ON_ERROR:
 .SECONDARY:
 MAKEFLAGS += --no-builtin-rules
@@ -102,33 +115,29 @@ all: $(if $(MAIN),$(B)/bauta) bpf man
 bpf: $(SKEL)
 man: $(MAN)
 
-# Changes only when the flags do, so that everything is rebuilt then and only then.
-$(B)/flags: FORCE
-	@mkdir -p $(@D); printf '%s\n' '$(subst ','\'',$(CC) $(CLANG) $(CFLAGS) $(HOST) $(LIBS) $(BPF) $(ASAN) $(TSAN) $(FUZZ))' >$@.new; \
-	if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
-
-$(B)/bauta: $(OBJ)
+$(B)/bauta: $(OBJ) $(PLATFORM:%=$(B)/obj/%)
 	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
-$(OBJ): $(B)/obj/%.o: src/%.c $(B)/flags | $(SKEL)
+# An object for each way to compile: as it is, and under each sanitizer that test programs are built with.
+define object_rule
+$(B)/$(1)/%.o: src/%.c $(B)/flags | $(SKEL)
+	@mkdir -p $$(@D)
+	$$(call say,CC,$$<$(if $(4), ($(4))))$(2) $$(HOST) $(3) $$(DEPFLAGS) -c -o $$@ $$<
+$(B)/$(1)/tests/%.o: tests/%.c $(B)/flags | $(SKEL) $(SKEL_PROG) $(SKEL_KERNEL)
+	@mkdir -p $$(@D)
+	$$(call say,CC,$$<$(if $(4), ($(4))))$(2) $$(HOST) $(3) $$(DEPFLAGS) -c -o $$@ $$<
+$(B)/$(1)/bauta.a: $(PART:%=$(B)/$(1)/%)
+	@mkdir -p $$(@D)
+	$$(call say,AR,$$@)rm -f $$@ && ar rcs $$@ $$^
+endef
+$(eval $(call object_rule,obj,$(CC),$(CFLAGS),))
+$(eval $(call object_rule,obj-asan,$(CC),$(ASAN),asan))
+$(eval $(call object_rule,obj-tsan,$(CC),$(TSAN),tsan))
+$(eval $(call object_rule,obj-fuzz,$(CLANG),$(FUZZ),fuzz))
+
+$(B)/obj/bench/%.o: bench/%.c $(B)/flags | $(SKEL) $(SKEL_BENCH)
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(HOST) $(CFLAGS) $(DEPFLAGS) -c -o $@ $<
-
-$(LIBOBJ:$(B)/obj/%=$(B)/obj-asan/%): $(B)/obj-asan/%.o: src/%.c $(B)/flags | $(SKEL)
-	@mkdir -p $(@D)
-	$(call say,CC,$< (asan))$(CC) $(HOST) $(ASAN) $(DEPFLAGS) -c -o $@ $<
-
-$(LIBOBJ:$(B)/obj/%=$(B)/obj-fuzz/%): $(B)/obj-fuzz/%.o: src/%.c $(B)/flags | $(SKEL)
-	@mkdir -p $(@D)
-	$(call say,CLANG,$< (fuzz))$(CLANG) $(HOST) $(FUZZ) $(DEPFLAGS) -c -o $@ $<
-
-# The program without its main, for the tests of its parts: an archive, so that a test takes only what it calls.
-$(B)/obj/bauta.a: $(LIBOBJ)
-$(B)/obj-asan/bauta.a: $(LIBOBJ:$(B)/obj/%=$(B)/obj-asan/%)
-$(B)/obj-fuzz/bauta.a: $(LIBOBJ:$(B)/obj/%=$(B)/obj-fuzz/%)
-$(B)/obj/bauta.a $(B)/obj-asan/bauta.a $(B)/obj-fuzz/bauta.a:
-	@mkdir -p $(@D)
-	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
 
 define bpf_rule
 $(B)/$(2)/%.bpf.o: $(1)/%.bpf.c $(B)/flags
@@ -141,7 +150,8 @@ $(eval $(call bpf_rule,tests/kernel,kernel))
 $(eval $(call bpf_rule,bench,bench))
 
 $(SKEL_ALL): %.skel.h: %.bpf.o
-	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name $(subst -,_,$(notdir $*)) >$@
+	$(call say,SKEL,$@)(echo '/* NOLINTBEGIN: bpftool wrote this */' && \
+		$(BPFTOOL) gen skeleton $< name $(subst -,_,$(notdir $*)) && echo '/* NOLINTEND */') >$@
 
 $(B)/man/%: man/%.scd
 	@mkdir -p $(@D)
@@ -151,57 +161,133 @@ $(B)/man/%: man/%.scd
 
 .PHONY: unit-programs prog-programs kernel-programs fuzz-programs bench-programs programs
 unit-programs: $(UNIT_BIN)
-prog-programs: $(PROG_BIN)
+prog-programs: all $(PROG_BIN)
 kernel-programs: $(KERNEL_BIN)
 fuzz-programs: $(FUZZ_BIN)
 bench-programs: $(BENCH_BIN)
-programs: unit-programs prog-programs kernel-programs
+programs: unit-programs prog-programs kernel-programs fuzz-programs bench-programs
 
-$(patsubst tests/%.c,$(B)/%,$(call uses_program,$(UNIT_SRC))): $(B)/obj-asan/bauta.a
-$(patsubst tests/%.c,$(B)/%,$(call uses_program,$(PROG_SRC))): $(B)/obj/bauta.a
-$(patsubst tests/%.c,$(B)/%,$(call uses_program,$(FUZZ_SRC))): $(B)/obj-fuzz/bauta.a
-$(patsubst %.c,$(B)/%,$(call uses_program,$(BENCH_SRC))): $(B)/obj/bauta.a
+# The archive comes after what calls it: a program takes only those parts that it needs.
+part_of = $(patsubst $(1)%.c,$(B)/%,$(call uses_program,$(2)))
+$(filter-out $(TSAN_BIN),$(call part_of,tests/,$(UNIT_SRC))): $(B)/obj-asan/bauta.a
+$(filter $(TSAN_BIN),$(call part_of,tests/,$(UNIT_SRC))): $(B)/obj-tsan/bauta.a
+$(call part_of,tests/,$(PROG_SRC)): $(B)/obj/bauta.a
+$(call part_of,tests/,$(FUZZ_SRC)): $(B)/obj-fuzz/bauta.a
+$(call part_of,,$(BENCH_SRC)): $(B)/obj/bauta.a
+linked = $(filter %.c,$^) $(filter %.o,$^) $(filter %.a,$^)
 
-linked = $(filter %.c %.o,$^) $(filter %.a,$^)
-
-$(B)/obj-asan/tests/%.o: tests/%.c $(B)/flags
-	@mkdir -p $(@D)
-	$(call say,CC,$< (asan))$(CC) $(HOST) $(ASAN) $(DEPFLAGS) -c -o $@ $<
-
-$(B)/obj/tests/%.o: tests/%.c $(B)/flags | $(SKEL) $(SKEL_PROG) $(SKEL_KERNEL)
-	@mkdir -p $(@D)
-	$(call say,CC,$<)$(CC) $(HOST) $(CFLAGS) $(DEPFLAGS) -c -o $@ $<
-
-$(B)/obj/bench/%.o: bench/%.c $(B)/flags | $(SKEL) $(SKEL_BENCH)
-	@mkdir -p $(@D)
-	$(call say,CC,$<)$(CC) $(HOST) $(CFLAGS) $(DEPFLAGS) -c -o $@ $<
-
-$(ASAN_BIN): $(B)/%: tests/%.c $(UNIT_HELP) $(B)/flags
+$(ASAN_BIN): $(B)/%: tests/%.c $(UNIT_HELP:%=$(B)/obj-asan/%) $(PLATFORM:%=$(B)/obj-asan/%) $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) $(HOST) $(ASAN) $(DEPFLAGS) -o $@ $(linked) -lcmocka -pthread $(LIBS)
 
-$(TSAN_BIN): $(B)/%: tests/%.c $(B)/flags
+$(TSAN_BIN): $(B)/%: tests/%.c $(UNIT_HELP:%=$(B)/obj-tsan/%) $(PLATFORM:%=$(B)/obj-tsan/%) $(B)/flags
 	@mkdir -p $(@D)
-	$(call say,TEST,$@)$(CC) $(HOST) $(TSAN) $(DEPFLAGS) -o $@ $< -lcmocka
+	$(call say,TEST,$@)$(CC) $(HOST) $(TSAN) $(DEPFLAGS) -o $@ $(linked) -lcmocka $(LIBS)
 
-$(PROG_BIN): $(B)/%: tests/%.c $(PROG_HELP) $(B)/flags | $(SKEL) $(SKEL_PROG)
+$(PROG_BIN): $(B)/%: tests/%.c $(PROG_HELP:%=$(B)/obj/%) $(PLATFORM:%=$(B)/obj/%) $(B)/flags | $(SKEL) $(SKEL_PROG)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) $(HOST) $(CFLAGS) $(DEPFLAGS) -o $@ $(linked) -lcmocka -pthread $(LIBS)
 
-$(KERNEL_BIN): $(B)/%: tests/%.c $(KERNEL_HELP) $(B)/flags | $(SKEL_KERNEL)
+$(KERNEL_BIN): $(B)/%: tests/%.c $(KERNEL_HELP:%=$(B)/obj/%) $(B)/flags | $(SKEL_KERNEL)
 	@mkdir -p $(@D)
 	$(call say,PROBE,$@)$(CC) $(HOST) $(CFLAGS) $(DEPFLAGS) -o $@ $(linked) -pthread $(LIBS)
 
-$(FUZZ_BIN): $(B)/%: tests/%.c $(B)/flags
+$(FUZZ_BIN): $(B)/%: tests/%.c $(PLATFORM:%=$(B)/obj-fuzz/%) $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$@)$(CLANG) $(HOST) $(FUZZ) $(DEPFLAGS) -o $@ $(linked) $(LIBS)
 
-$(BENCH_BIN): $(B)/%: %.c $(BENCH_HELP) $(B)/flags | $(SKEL) $(SKEL_BENCH)
+$(BENCH_BIN): $(B)/%: %.c $(BENCH_HELP:%=$(B)/obj/%) $(PLATFORM:%=$(B)/obj/%) $(B)/flags | $(SKEL) $(SKEL_BENCH)
 	@mkdir -p $(@D)
 	$(call say,BENCH,$@)$(CC) $(HOST) $(CFLAGS) $(DEPFLAGS) -o $@ $(linked) -pthread $(LIBS)
 
-.PHONY: clean
+# ---- sources looked at by the compilers ----------------------------------------------------------------------------
+
+# A stamp for each file that passed, so that only what changed is looked at again.
+.PHONY: headers tidy format
+BOTH     := $(wildcard src/nat/*.h)
+HOST_H   := $(filter-out src/bpf/%,$(filter-out %.bpf.h,$(HEADER)))
+BPF_H    := $(BOTH) $(wildcard src/bpf/*.h) $(filter %.bpf.h,$(HEADER))
+TIDY_SRC := $(BOTH) $(SRC) $(HOST_SRC) $(filter-out %.bpf.c,$(wildcard tests/*/*.c bench/*.c))
+
+headers: $(HOST_H:%=$(B)/lint/%.host) $(BPF_H:%=$(B)/lint/%.bpf)
+tidy: $(TIDY_SRC:%=$(B)/lint/%.tidy)
+
+$(B)/lint/%.host: % $(HEADER) $(B)/flags | $(SKEL_ALL)
+	@mkdir -p $(@D)
+	$(call say,HEADER,$<)printf '#include "$(CURDIR)/$<"\n' | \
+		$(CC) $(HOST) -Wno-unused-function -fsyntax-only -x c - && touch $@
+
+# A header may leave a function to the hook that includes it, and opens maps that nobody uses yet.
+$(B)/lint/%.bpf: % $(HEADER) $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,HEADER,$< (bpf))printf '#include "$(CURDIR)/$<"\n' | \
+		$(CLANG) $(BPF) -Wno-unused-function -Wno-undefined-internal -fsyntax-only -x c - && touch $@
+
+$(B)/lint/%.tidy: % $(HEADER) .clang-tidy $(B)/flags | $(SKEL_ALL)
+	@mkdir -p $(@D)
+	$(call say,TIDY,$<)clang-tidy --quiet $< -- -x c $(HOST) -Wno-unused-function >$@.log 2>&1 && touch $@ || \
+		{ grep -v 'warnings\? generated' $@.log; false; }
+
+# Rewrites the sources; `make check-format` only tells.
+format:
+	$(Q)git ls-files -z --cached --others --exclude-standard -- '*.c' '*.h' | xargs -0r clang-format -i
+
+# ---- everything from nothing ---------------------------------------------------------------------------------------
+
+.PHONY: deps check demo bench bench-store fuzz install clean help
+STAGES := $(addprefix check-,build format lint unit kernel prog lab kernels)
+.PHONY: $(STAGES)
+
+deps: $(B)/deps
+$(B)/deps: packaging/packages.txt packaging/deps
+	$(Q)packaging/deps
+	@mkdir -p $(@D) && touch $@
+
+# After deps a new make: what this one asked of pkg-config may have been asked too early.
+REMAKE := +@$(MAKE) --no-print-directory
+
+check: deps
+	@tests/run
+$(STAGES): check-%: deps
+	@tests/run $*
+fuzz: deps
+	@FUZZ_TIME=$(FUZZ_TIME) tests/run fuzz
+
+demo: deps
+	$(REMAKE) all
+	@demo/run
+
+bench: deps
+	$(REMAKE) all bench-programs
+	@bench/run
+
+bench-store: deps
+	$(REMAKE) $(B)/bench/store
+	@$(B)/bench/store
+
+TO         := $(DESTDIR)$(PREFIX)
+COMPLETION := packaging/bauta.bash-completion
+install: all
+	install -D -m 755 $(B)/bauta $(DESTDIR)$(PREFIX)/sbin/bauta
+	$(foreach page,$(MAN),install -D -m 644 -t $(TO)/share/man/man$(subst .,,$(suffix $(page))) $(page) &&) :
+	install -d $(TO)/lib/systemd/system
+	sed 's|@SBIN@|$(PREFIX)/sbin|' packaging/bauta@.service >$(TO)/lib/systemd/system/bauta@.service
+	$(if $(wildcard $(COMPLETION)),install -D -m 644 $(COMPLETION) $(TO)/share/bash-completion/completions/bauta)
+
 clean:
-	rm -rf $(B)
+	$(Q)rm -rf $(B)
+
+help:
+	@printf '%s\n' \
+		'make               the program, its BPF objects and man pages, in $(B)/' \
+		'make deps          install the Debian packages that are missing (as root)' \
+		'make demo          deps, build, then the two experiments with real programs (as root)' \
+		'make check         deps, then every check (as root); single stages:' \
+		'                   $(STAGES)' \
+		'make fuzz          every fuzz target for FUZZ_TIME=$(FUZZ_TIME) seconds' \
+		'make bench         the packet path against plain forwarding and nftables; make bench-store: the table alone' \
+		'make format        lay out the C sources' \
+		'make install       to PREFIX=$(PREFIX), below DESTDIR' \
+		'make clean         remove $(B)/'
 
 -include $(wildcard $(B)/*/*.d $(B)/*/*/*.d $(B)/*/*/*/*.d)
