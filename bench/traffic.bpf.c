@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The bench's generator and sinks.
+ *
+ * The generators run as live frames (BPF_F_TEST_XDP_LIVE_FRAMES) and redirect into their side's veth. The kernel recycles
+ * the frames without setting them up again, and a NAT has rewritten them on their way: so every packet is written whole.
+ * The sinks drop what the generator made as early as the kernel can, and count it.
+ */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "traffic.h"
+
+#define MAGIC bpf_htons(0xba07)
+#define IP_LENGTH (sizeof(struct frame) - sizeof(struct ethhdr))
+#define UDP_LENGTH (IP_LENGTH - 20)
+
+const volatile struct side inside;
+const volatile struct side outside;
+
+struct generator generator;
+__u32 learning;
+__u32 capture_wanted;
+__u32 captured;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, MAX_SESSIONS);
+	__type(key, __u32);
+	__type(value, struct learned);
+} learned SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CAPTURE_FRAMES);
+	__type(key, __u32);
+	__type(value, struct frame);
+} capture SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, NUM_SINK_COUNTS);
+	__type(key, __u32);
+	__type(value, __u64);
+} counts SEC(".maps");
+
+static __always_inline __u32 session_next(void)
+{
+	if (generator.order == ORDER_FIRST)
+		return 0;
+	/* An odd factor makes this a permutation of the sessions. */
+	if (generator.order == ORDER_EACH_ONCE)
+		return (generator.next++ * 2654435761U) & generator.session_mask;
+
+	__u64 x = generator.random;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	generator.random = x;
+	return (x >> 24) & generator.session_mask;
+}
+
+static __always_inline void store_address(__be16 *words, __u32 address)
+{
+	words[0] = bpf_htons(address >> 16);
+	words[1] = bpf_htons(address & 0xffff);
+}
+
+static __always_inline void write_tag(struct frame *frame, __u32 session)
+{
+	__u32 remote = session & generator.remote_mask;
+	__u32 endpoint = session >> generator.remote_shift;
+	__u32 host = endpoint % NUM_HOSTS;
+	__u32 offset = (host * 2654435761U) >> 16;
+
+	frame->magic = MAGIC;
+	frame->session[0] = session;
+	frame->session[1] = session >> 16;
+	store_address(frame->internal_address, 0x0a010000 + host);
+	frame->internal_port = bpf_htons(FIRST_PORT + (offset + endpoint / NUM_HOSTS * 509) % NUM_PORTS);
+	store_address(frame->remote_address, 0xc6120001 + remote % 8);
+	frame->remote_port = bpf_htons(443 + remote / 8);
+}
+
+static __always_inline void copy_address(__be16 *to, const __be16 *from)
+{
+	to[0] = from[0];
+	to[1] = from[1];
+}
+
+static __always_inline void write_link(struct frame *frame, const volatile struct side *side)
+{
+	for (int i = 0; i < 3; i++) {
+		frame->eth_destination[i] = side->next_hop[i];
+		frame->eth_source[i] = side->source[i];
+	}
+	frame->eth_type = bpf_htons(ETH_P_IP);
+}
+
+static __always_inline __u16 checksum_fold(__u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return ~sum;
+}
+
+/* Everything but the endpoints, which are in place by now. */
+static __always_inline void write_headers(struct frame *frame)
+{
+	__u32 addresses =
+		frame->ip_source[0] + frame->ip_source[1] + frame->ip_destination[0] + frame->ip_destination[1];
+	__u32 sum;
+
+	frame->ip_version = bpf_htons(0x4500);
+	frame->ip_length = bpf_htons(IP_LENGTH);
+	frame->ip_id = 0;
+	frame->ip_fragment = bpf_htons(0x4000);
+	frame->ip_ttl_protocol = bpf_htons(64 << 8 | IPPROTO_UDP);
+	sum = addresses + frame->ip_version + frame->ip_length + frame->ip_fragment + frame->ip_ttl_protocol;
+	frame->ip_check = checksum_fold(sum);
+
+	frame->udp_length = bpf_htons(UDP_LENGTH);
+	sum = addresses + bpf_htons(IPPROTO_UDP) + frame->udp_length;
+	sum += frame->udp_source + frame->udp_destination + frame->udp_length;
+	sum += frame->magic + frame->session[0] + frame->session[1];
+	sum += frame->internal_address[0] + frame->internal_address[1] + frame->internal_port;
+	sum += frame->remote_address[0] + frame->remote_address[1] + frame->remote_port;
+	frame->udp_check = checksum_fold(sum);
+	if (!frame->udp_check) /* RFC 768: a computed zero is sent as all ones. */
+		frame->udp_check = 0xffff;
+}
+
+SEC("xdp")
+int generate_outbound(struct xdp_md *ctx)
+{
+	struct frame *frame = (void *)(long)ctx->data;
+
+	if ((void *)(frame + 1) > (void *)(long)ctx->data_end)
+		return XDP_ABORTED;
+
+	write_tag(frame, session_next());
+	write_link(frame, &inside);
+	copy_address(frame->ip_source, frame->internal_address);
+	copy_address(frame->ip_destination, frame->remote_address);
+	frame->udp_source = frame->internal_port;
+	frame->udp_destination = frame->remote_port;
+	write_headers(frame);
+	generator.sent++;
+	return bpf_redirect(inside.ifindex, 0);
+}
+
+SEC("xdp")
+int generate_inbound(struct xdp_md *ctx)
+{
+	struct frame *frame = (void *)(long)ctx->data;
+	__u32 session = session_next();
+	struct learned *external = bpf_map_lookup_elem(&learned, &session);
+
+	if ((void *)(frame + 1) > (void *)(long)ctx->data_end || !external)
+		return XDP_ABORTED;
+
+	write_tag(frame, session);
+	write_link(frame, &outside);
+	copy_address(frame->ip_source, frame->remote_address);
+	copy_address(frame->ip_destination, external->address);
+	frame->udp_source = frame->remote_port;
+	frame->udp_destination = external->port;
+	write_headers(frame);
+	generator.sent++;
+	return bpf_redirect(outside.ifindex, 0);
+}
+
+static __always_inline void count(__u32 which)
+{
+	__u64 *counter = bpf_map_lookup_elem(&counts, &which);
+
+	if (counter)
+		(*counter)++;
+}
+
+static __always_inline void sink_capture(const struct frame *frame)
+{
+	__u32 slot = captured;
+	struct frame *copy;
+
+	if (slot >= capture_wanted)
+		return;
+	copy = bpf_map_lookup_elem(&capture, &slot);
+	if (!copy)
+		return;
+	*copy = *frame;
+	captured = slot + 1;
+}
+
+/* The frame, if the generator made it; else it is counted, and NULL. */
+static __always_inline struct frame *sink_take(struct xdp_md *ctx)
+{
+	struct frame *frame = (void *)(long)ctx->data;
+
+	if ((void *)(frame + 1) > (void *)(long)ctx->data_end || frame->eth_type != bpf_htons(ETH_P_IP) ||
+	    frame->magic != MAGIC) {
+		count(SINK_STRAY);
+		return NULL;
+	}
+	count(SINK_DELIVERED);
+	sink_capture(frame);
+	return frame;
+}
+
+SEC("xdp")
+int sink_outside(struct xdp_md *ctx)
+{
+	struct frame *frame = sink_take(ctx);
+
+	if (!frame)
+		return XDP_PASS;
+	if (learning) {
+		__u32 session = frame->session[0] | (__u32)frame->session[1] << 16;
+		struct learned *entry = bpf_map_lookup_elem(&learned, &session);
+
+		if (entry) {
+			copy_address(entry->address, frame->ip_source);
+			entry->port = frame->udp_source;
+		}
+	}
+	return XDP_DROP;
+}
+
+SEC("xdp")
+int sink_inside(struct xdp_md *ctx)
+{
+	return sink_take(ctx) ? XDP_DROP : XDP_PASS;
+}
+
+char LICENSE[] SEC("license") = "GPL";

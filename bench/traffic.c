@@ -1,0 +1,532 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Drives the generator and the sinks of one set of namespaces: commands on stdin, one JSON object a line on stdout.
+ *
+ *   create SESSIONS                  every session once, outbound; the sink learns their external endpoints
+ *   run DIRECTION SESSIONS MSEC      sessions in random order, for so long
+ *   capture DIRECTION SESSIONS FILE  a few thousand frames in random order; those that reach the sink go to FILE (pcap)
+ *
+ * The whole path runs on one CPU: the test run redirects a batch into the veth, and the softirq that takes it through the
+ * gateway and into the sink runs as the test run enables softirqs again, in the generator's thread. What does not fit
+ * there is done by that CPU's ksoftirqd. So the CPU time of a run is the thread's plus ksoftirqd's (and, on kernels that
+ * keep softirq time apart, the CPU's softirq time, which is why that is reported too).
+ *
+ * A test run takes milliseconds to begin and end (page pool, dispatcher, grace periods). So a measurement is one test run,
+ * and its clocks are read from outside, on another CPU, while it is in full swing; then it is ended by a signal.
+ */
+#include "traffic.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "bench/traffic.skel.h"
+
+/* More than any measurement sends: the signal ends it. Without one it would end by itself, in a minute or two. */
+#define ENDLESS_FRAMES (1U << 28)
+/* Twice what is captured: some may be lost on their way. */
+#define CAPTURE_SENT (2 * CAPTURE_FRAMES)
+#define DRAIN_TRIES 200
+/* From the start of a test run to the first clock reading. */
+#define WARM_NS 50000000
+#define POLL_NS 50000
+#define CREATE_LIMIT_NS 60000000000ULL
+#define MAX_CPUS 1024
+
+struct namespace
+{
+	int fd;
+	const char *device;
+};
+
+struct bench {
+	struct traffic *skel;
+	struct namespace inside;
+	struct namespace outside;
+	struct learned *learned;
+	int cpu;
+	int softirqd; /* fd of the schedstat of the CPU's ksoftirqd */
+};
+
+/* One test run and the thread that makes it. */
+struct run {
+	const struct bench *bench;
+	const struct namespace *namespace;
+	const struct bpf_program *program;
+	__u32 num_frames;
+	pthread_t thread;
+	clockid_t clock;
+};
+
+/* Clocks at one moment; two of them make a measurement. */
+struct clocks {
+	__u64 wall_ns;
+	__u64 thread_ns;
+	__u64 softirqd_ns;
+	__u64 softirq_ticks;
+	__u64 idle_ticks;
+	__u64 steal_ticks;
+	__u64 delivered;
+	__u64 stray;
+};
+
+static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	fputs("traffic: ", stderr);
+	vfprintf(stderr, format, arguments);
+	fputc('\n', stderr);
+	va_end(arguments);
+	exit(1);
+}
+
+/* ---- reading clocks -------------------------------------------------------------------------------------------- */
+
+static __u64 clock_read(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+static int softirqd_open(int cpu)
+{
+	char wanted[32], path[64], comm[32];
+	struct dirent *entry;
+	int fd = -1;
+	DIR *proc = opendir("/proc");
+
+	snprintf(wanted, sizeof(wanted), "ksoftirqd/%d\n", cpu);
+	while (proc && fd < 0 && (entry = readdir(proc))) {
+		long pid = strtol(entry->d_name, NULL, 10);
+		FILE *file;
+
+		if (pid <= 0)
+			continue;
+		snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
+		file = fopen(path, "r");
+		if (!file)
+			continue;
+		if (fgets(comm, sizeof(comm), file) && !strcmp(comm, wanted)) {
+			snprintf(path, sizeof(path), "/proc/%ld/schedstat", pid);
+			fd = open(path, O_RDONLY | O_CLOEXEC);
+		}
+		fclose(file);
+	}
+	if (proc)
+		closedir(proc);
+	return fd;
+}
+
+static __u64 softirqd_read(int fd)
+{
+	char text[96];
+	ssize_t length = pread(fd, text, sizeof(text) - 1, 0);
+
+	if (length < 0)
+		die("cannot read the CPU time of ksoftirqd: %s", strerror(errno));
+	text[length] = '\0';
+	return strtoull(text, NULL, 10);
+}
+
+static void ticks_read(int cpu, struct clocks *ret_clocks)
+{
+	char line[256], wanted[16];
+	FILE *stat = fopen("/proc/stat", "r");
+	unsigned long long user, nice, system, idle, iowait, irq, softirq, steal;
+	bool found = false;
+
+	snprintf(wanted, sizeof(wanted), "cpu%d ", cpu);
+	while (stat && !found && fgets(line, sizeof(line), stat)) {
+		if (strncmp(line, wanted, strlen(wanted)) != 0)
+			continue;
+		found = sscanf(line, "%*s %llu %llu %llu %llu %llu %llu %llu %llu", &user, &nice, &system, &idle,
+			       &iowait, &irq, &softirq, &steal) == 8;
+	}
+	if (stat)
+		fclose(stat);
+	if (!found)
+		die("/proc/stat has no line for CPU %d", cpu);
+	ret_clocks->softirq_ticks = softirq + irq;
+	ret_clocks->idle_ticks = idle + iowait;
+	ret_clocks->steal_ticks = steal;
+}
+
+static __u64 count_read(const struct bench *bench, __u32 which)
+{
+	__u64 per_cpu[MAX_CPUS], sum = 0;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(bench->skel->maps.counts), &which, per_cpu))
+		die("cannot read the sink's counters: %s", strerror(errno));
+	for (int i = 0; i < libbpf_num_possible_cpus(); i++)
+		sum += per_cpu[i];
+	return sum;
+}
+
+static void clocks_read(const struct run *run, struct clocks *ret_clocks)
+{
+	const struct bench *bench = run->bench;
+
+	ret_clocks->thread_ns = clock_read(run->clock);
+	ret_clocks->wall_ns = clock_read(CLOCK_MONOTONIC);
+	ret_clocks->delivered = count_read(bench, SINK_DELIVERED);
+	ret_clocks->stray = count_read(bench, SINK_STRAY);
+	ret_clocks->softirqd_ns = softirqd_read(bench->softirqd);
+	ticks_read(bench->cpu, ret_clocks);
+}
+
+static void print_difference(const struct clocks *from, const struct clocks *to)
+{
+	printf("\"packets\": %llu, \"stray\": %llu, ", to->delivered - from->delivered, to->stray - from->stray);
+	printf("\"wall_ns\": %llu, \"thread_ns\": %llu, \"softirqd_ns\": %llu, ", to->wall_ns - from->wall_ns,
+	       to->thread_ns - from->thread_ns, to->softirqd_ns - from->softirqd_ns);
+	printf("\"softirq_ticks\": %llu, \"idle_ticks\": %llu, \"steal_ticks\": %llu",
+	       to->softirq_ticks - from->softirq_ticks, to->idle_ticks - from->idle_ticks,
+	       to->steal_ticks - from->steal_ticks);
+}
+
+/* ---- sending --------------------------------------------------------------------------------------------------- */
+
+static void pause_ns(long nanoseconds)
+{
+	const struct timespec pause = { nanoseconds / 1000000000, nanoseconds % 1000000000 };
+
+	nanosleep(&pause, NULL);
+}
+
+static void namespace_enter(const struct namespace *namespace)
+{
+	if (setns(namespace->fd, CLONE_NEWNET))
+		die("cannot enter the namespace of %s: %s", namespace->device, strerror(errno));
+}
+
+static void generator_set(const struct bench *bench, __u32 num_sessions, enum order order)
+{
+	struct generator *generator = &bench->skel->bss->generator;
+	__u32 num_remotes = num_sessions < MAX_REMOTES ? num_sessions : MAX_REMOTES;
+
+	generator->order = order;
+	generator->sent = 0;
+	generator->next = 0;
+	generator->session_mask = num_sessions - 1;
+	generator->remote_mask = num_remotes - 1;
+	generator->remote_shift = __builtin_ctz(num_remotes);
+}
+
+static void *run_thread(void *argument)
+{
+	const struct run *run = argument;
+	struct frame frame = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = &frame, .data_size_in = sizeof(frame),
+		    .repeat = run->num_frames, .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
+	cpu_set_t cpus;
+	int error;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(run->bench->cpu, &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus))
+		die("cannot run on CPU %d: %s", run->bench->cpu, strerror(errno));
+	namespace_enter(run->namespace);
+	error = bpf_prog_test_run_opts(bpf_program__fd(run->program), &options);
+	if (error && error != -EINTR)
+		die("cannot run the generator with live frames: %s", strerror(-error));
+	return NULL;
+}
+
+static void run_start(const struct bench *bench, const char *direction, __u32 num_frames, struct run *ret_run)
+{
+	ret_run->bench = bench;
+	ret_run->num_frames = num_frames;
+	if (!strcmp(direction, "outbound")) {
+		ret_run->namespace = &bench->inside;
+		ret_run->program = bench->skel->progs.generate_outbound;
+	} else if (!strcmp(direction, "inbound")) {
+		ret_run->namespace = &bench->outside;
+		ret_run->program = bench->skel->progs.generate_inbound;
+	} else {
+		die("direction \"%s\": outbound or inbound", direction);
+	}
+	if (pthread_create(&ret_run->thread, NULL, run_thread, ret_run) ||
+	    pthread_getcpuclockid(ret_run->thread, &ret_run->clock))
+		die("cannot start the generator's thread");
+}
+
+/* The test run has ended: waits for what is still in a ring. Returns how many of its frames never arrived. */
+static __u64 run_drain(const struct run *run, __u64 delivered_before)
+{
+	const struct generator *generator = &run->bench->skel->bss->generator;
+	__u64 delivered = 0;
+
+	for (int i = 0; i < DRAIN_TRIES; i++) {
+		delivered = count_read(run->bench, SINK_DELIVERED) - delivered_before;
+		if (delivered >= generator->sent)
+			return 0;
+		pause_ns(POLL_NS);
+	}
+	return generator->sent - delivered;
+}
+
+/* As run_drain, but first ends a run that would go on. */
+static __u64 run_stop(const struct run *run, __u64 delivered_before)
+{
+	/* A signal that comes before the test run has begun ends nothing: signal until the thread is gone. */
+	while (pthread_tryjoin_np(run->thread, NULL) == EBUSY) {
+		pthread_kill(run->thread, SIGUSR1);
+		pause_ns(20 * POLL_NS);
+	}
+	return run_drain(run, delivered_before);
+}
+
+/* Waits for the first packets and then a while, until the run is in full swing. */
+static void run_warm(const struct run *run)
+{
+	const struct generator *generator = &run->bench->skel->bss->generator;
+
+	while (!__atomic_load_n(&generator->sent, __ATOMIC_RELAXED) && pthread_kill(run->thread, 0) == 0)
+		pause_ns(POLL_NS);
+	pause_ns(WARM_NS);
+}
+
+/* ---- commands -------------------------------------------------------------------------------------------------- */
+
+static __u32 learned_count(const struct bench *bench, __u32 num_sessions)
+{
+	__u32 num_learned = 0;
+
+	for (__u32 i = 0; i < num_sessions; i++)
+		num_learned += bench->learned[i].port != 0;
+	return num_learned;
+}
+
+/* Session 0 goes round and round until the run is in full swing, then all sessions follow. */
+static void do_create(const struct bench *bench, __u32 num_sessions)
+{
+	struct generator *generator = &bench->skel->bss->generator;
+	__u64 before = count_read(bench, SINK_DELIVERED);
+	struct clocks from, to;
+	struct run run;
+
+	memset(bench->learned, 0, num_sessions * sizeof(*bench->learned));
+	generator_set(bench, num_sessions, ORDER_FIRST);
+	bench->skel->bss->learning = 1;
+	run_start(bench, "outbound", ENDLESS_FRAMES, &run);
+	run_warm(&run);
+	clocks_read(&run, &from);
+	__atomic_store_n(&generator->order, ORDER_EACH_ONCE, __ATOMIC_RELAXED);
+	do
+		pause_ns(POLL_NS);
+	while (__atomic_load_n(&generator->next, __ATOMIC_RELAXED) < num_sessions &&
+	       clock_read(CLOCK_MONOTONIC) - from.wall_ns < CREATE_LIMIT_NS);
+	clocks_read(&run, &to);
+	printf("{\"lost\": %llu, ", run_stop(&run, before));
+	bench->skel->bss->learning = 0;
+	print_difference(&from, &to);
+	printf(", \"learned\": %u}\n", learned_count(bench, num_sessions));
+}
+
+static void do_run(const struct bench *bench, const char *direction, __u32 num_sessions, __u32 msec)
+{
+	__u64 before = count_read(bench, SINK_DELIVERED);
+	struct clocks from, to;
+	struct run run;
+
+	generator_set(bench, num_sessions, ORDER_RANDOM);
+	run_start(bench, direction, ENDLESS_FRAMES, &run);
+	run_warm(&run);
+	clocks_read(&run, &from);
+	pause_ns(msec * 1000000L);
+	clocks_read(&run, &to);
+	printf("{\"lost\": %llu, \"sent\": %llu, ", run_stop(&run, before), bench->skel->bss->generator.sent);
+	print_difference(&from, &to);
+	puts("}");
+}
+
+static void pcap_write(const struct bench *bench, const char *path)
+{
+	const __u32 header[] = { 0xa1b2c3d4, 4 << 16 | 2, 0, 0, sizeof(struct frame), 1 /* Ethernet */ };
+	FILE *file = fopen(path, "w");
+
+	if (!file)
+		die("cannot write %s: %s", path, strerror(errno));
+	fwrite(header, sizeof(header), 1, file);
+	for (__u32 i = 0; i < bench->skel->bss->captured; i++) {
+		const __u32 record[] = { 0, i, sizeof(struct frame), sizeof(struct frame) };
+		struct frame frame;
+
+		if (bpf_map_lookup_elem(bpf_map__fd(bench->skel->maps.capture), &i, &frame))
+			die("cannot read captured frame %u: %s", i, strerror(errno));
+		fwrite(record, sizeof(record), 1, file);
+		fwrite(&frame, sizeof(frame), 1, file);
+	}
+	if (fclose(file))
+		die("cannot write %s: %s", path, strerror(errno));
+}
+
+static void do_capture(const struct bench *bench, const char *direction, __u32 num_sessions, const char *path)
+{
+	__u64 before = count_read(bench, SINK_DELIVERED);
+	struct run run;
+
+	generator_set(bench, num_sessions, ORDER_RANDOM);
+	bench->skel->bss->captured = 0;
+	bench->skel->bss->capture_wanted = CAPTURE_FRAMES;
+	run_start(bench, direction, CAPTURE_SENT, &run);
+	pthread_join(run.thread, NULL);
+	printf("{\"lost\": %llu, ", run_drain(&run, before));
+	bench->skel->bss->capture_wanted = 0;
+	pcap_write(bench, path);
+	printf("\"captured\": %u}\n", bench->skel->bss->captured);
+}
+
+static void command_do(const struct bench *bench, const char *line)
+{
+	char direction[16], path[1024];
+	__u32 num_sessions, msec;
+	enum { NONE, CREATE, RUN, CAPTURE } command = NONE;
+
+	if (sscanf(line, "create %u", &num_sessions) == 1)
+		command = CREATE;
+	else if (sscanf(line, "run %15s %u %u", direction, &num_sessions, &msec) == 3)
+		command = RUN;
+	else if (sscanf(line, "capture %15s %u %1023s", direction, &num_sessions, path) == 3)
+		command = CAPTURE;
+	if (command == NONE)
+		die("cannot understand \"%s\": create, run or capture, as traffic.c says", line);
+	if (num_sessions == 0 || num_sessions > MAX_SESSIONS || num_sessions & (num_sessions - 1))
+		die("%u sessions: a power of two up to %u", num_sessions, MAX_SESSIONS);
+
+	if (command == CREATE)
+		do_create(bench, num_sessions);
+	else if (command == RUN)
+		do_run(bench, direction, num_sessions, msec);
+	else
+		do_capture(bench, direction, num_sessions, path);
+	fflush(stdout);
+}
+
+/* ---- start ----------------------------------------------------------------------------------------------------- */
+
+static void mac_parse(const char *text, __be16 ret_mac[3])
+{
+	unsigned int byte[6];
+
+	if (sscanf(text, "%x:%x:%x:%x:%x:%x", &byte[0], &byte[1], &byte[2], &byte[3], &byte[4], &byte[5]) != 6)
+		die("MAC address \"%s\": six bytes, as in 02:00:00:00:00:01", text);
+	for (int i = 0; i < 3; i++)
+		ret_mac[i] = htons(byte[2 * i] << 8 | byte[2 * i + 1]);
+}
+
+/* argument: NAMESPACE DEVICE NEXT-HOP-MAC. Leaves the thread in that namespace. */
+static void side_open(char **argument, struct namespace *ret_namespace, struct side *ret_side)
+{
+	struct ifreq request = { 0 };
+	char path[256];
+	int socket_fd;
+
+	snprintf(path, sizeof(path), "/run/netns/%s", argument[0]);
+	ret_namespace->device = argument[1];
+	ret_namespace->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (ret_namespace->fd < 0)
+		die("cannot open %s: %s", path, strerror(errno));
+	namespace_enter(ret_namespace);
+
+	ret_side->ifindex = if_nametoindex(argument[1]);
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", argument[1]);
+	socket_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (!ret_side->ifindex || socket_fd < 0 || ioctl(socket_fd, SIOCGIFHWADDR, &request))
+		die("no interface %s in namespace %s", argument[1], argument[0]);
+	close(socket_fd);
+	memcpy(ret_side->source, request.ifr_hwaddr.sa_data, sizeof(ret_side->source));
+	mac_parse(argument[2], ret_side->next_hop);
+}
+
+static struct bpf_link *sink_attach(const struct namespace *namespace, const struct bpf_program *program, __u32 ifindex)
+{
+	struct bpf_link *link;
+
+	namespace_enter(namespace);
+	link = bpf_program__attach_xdp(program, ifindex);
+	if (!link)
+		die("cannot attach the sink to %s: %s", namespace->device, strerror(errno));
+	return link;
+}
+
+static void bench_open(char **argument, struct bench *ret_bench)
+{
+	struct side inside = { 0 }, outside = { 0 };
+	struct traffic *skel = traffic__open();
+
+	if (!skel)
+		die("cannot open the BPF programs: %s", strerror(errno));
+	if (libbpf_num_possible_cpus() > MAX_CPUS)
+		die("%d possible CPUs: at most %d", libbpf_num_possible_cpus(), MAX_CPUS);
+	ret_bench->skel = skel;
+	ret_bench->cpu = atoi(argument[0]);
+	side_open(argument + 1, &ret_bench->inside, &inside);
+	side_open(argument + 4, &ret_bench->outside, &outside);
+	memcpy((void *)&skel->rodata->inside, &inside, sizeof(inside));
+	memcpy((void *)&skel->rodata->outside, &outside, sizeof(outside));
+	skel->bss->generator.random = 0x9e3779b97f4a7c15;
+	if (traffic__load(skel))
+		die("cannot load the BPF programs: %s", strerror(errno));
+	skel->links.sink_inside = sink_attach(&ret_bench->inside, skel->progs.sink_inside, inside.ifindex);
+	skel->links.sink_outside = sink_attach(&ret_bench->outside, skel->progs.sink_outside, outside.ifindex);
+
+	ret_bench->learned = mmap(NULL, MAX_SESSIONS * sizeof(struct learned), PROT_READ | PROT_WRITE, MAP_SHARED,
+				  bpf_map__fd(skel->maps.learned), 0);
+	if (ret_bench->learned == MAP_FAILED)
+		die("cannot map the table of learned endpoints: %s", strerror(errno));
+	ret_bench->softirqd = softirqd_open(ret_bench->cpu);
+	if (ret_bench->softirqd < 0)
+		die("no ksoftirqd/%d with a schedstat in /proc", ret_bench->cpu);
+}
+
+static void signal_ignore(int number)
+{
+	(void)number;
+}
+
+int main(int argc, char **argv)
+{
+	struct bench bench = { 0 };
+	char line[1200];
+
+	if (argc != 8) {
+		fputs("usage: traffic CPU INSIDE-NAMESPACE DEVICE NEXT-HOP-MAC OUTSIDE-NAMESPACE DEVICE NEXT-HOP-MAC\n",
+		      stderr);
+		return 2;
+	}
+	/* Without SA_RESTART: the signal is there to end a system call. */
+	sigaction(SIGUSR1, &(struct sigaction){ .sa_handler = signal_ignore }, NULL);
+	bench_open(argv + 1, &bench);
+	puts("{\"ready\": true}");
+	fflush(stdout);
+	while (fgets(line, sizeof(line), stdin)) {
+		line[strcspn(line, "\n")] = '\0';
+		command_do(&bench, line);
+	}
+	traffic__destroy(bench.skel);
+	return 0;
+}
