@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The namespaces of the bench: a generator inside, a sink outside, and between them one way of forwarding."""
+
+import json
+import os
+import pathlib
+import select
+import subprocess
+import threading
+import time
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+TRAFFIC = TOP / "build/bench/traffic"
+
+EXTERNAL = "192.0.2.1"
+MAC_INSIDE = "02:ba:00:00:00:01"
+MAC_GATEWAY_INTERNAL = "02:ba:00:00:00:02"
+MAC_GATEWAY_EXTERNAL = "02:ba:00:00:00:03"
+MAC_OUTSIDE = "02:ba:00:00:00:04"
+
+READY_LIMIT_S = 30
+COMMAND_LIMIT_S = 120
+STOP_LIMIT_S = 20
+
+
+class LabError(Exception):
+    """A variant cannot be set up or measured; the message says why."""
+
+
+def call(*command, **options):
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    if done.returncode:
+        raise LabError(f"{' '.join(map(str, command))}: {done.stderr.strip() or done.returncode}")
+    return done.stdout
+
+
+def ip_batch(namespace, lines):
+    call("ip", "-n", namespace, "-batch", "-", input="\n".join(lines) + "\n")
+
+
+class Traffic:
+    """The program build/bench/traffic, at work between two namespaces."""
+
+    def __init__(self, cpu, inside, outside):
+        self.process = subprocess.Popen([TRAFFIC, str(cpu), *inside, *outside], text=True, bufsize=1,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            self.answer(READY_LIMIT_S)
+        except BaseException:
+            self.close()
+            raise
+
+    def answer(self, limit_s):
+        readable, _, _ = select.select([self.process.stdout], [], [], limit_s)
+        line = self.process.stdout.readline() if readable else ""
+        if not line:
+            self.process.kill()
+            raise LabError(self.process.stderr.read().strip() or f"traffic did not answer within {limit_s} s")
+        return json.loads(line)
+
+    def ask(self, *words):
+        self.process.stdin.write(" ".join(map(str, words)) + "\n")
+        return self.answer(COMMAND_LIMIT_S)
+
+    def close(self):
+        self.process.stdin.close()
+        try:
+            self.process.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Lab:
+    """Base of all variants. A context: what it made is gone afterwards, however it ended."""
+
+    name = None
+    title = None
+    external = None     # what the sink outside must see as source; None: the internal address
+    ttl = 63
+
+    def __init__(self, cpu, capacity):
+        self.cpu = cpu
+        self.capacity = capacity
+        self.namespaces = {}
+        self.traffic = None
+
+    def __enter__(self):
+        try:
+            self.build()
+            self.start()
+            self.open_traffic()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        try:
+            if self.traffic:
+                self.traffic.close()
+            self.stop()
+        finally:
+            for namespace in self.namespaces.values():
+                subprocess.run(["ip", "netns", "del", namespace], capture_output=True, check=False)
+            self.namespaces = {}
+
+    def add_namespace(self, role):
+        namespace = f"bt-{os.getpid()}-{self.name}-{role}"
+        call("ip", "netns", "add", namespace)
+        self.namespaces[role] = namespace
+        self.set_sysctl(role, "net.ipv6.conf.all.disable_ipv6", 1)
+        self.set_sysctl(role, "net.ipv6.conf.default.disable_ipv6", 1)
+        ip_batch(namespace, ["link set lo up"])
+
+    def set_sysctl(self, role, key, value):
+        call("ip", "netns", "exec", self.namespaces[role], "sysctl", "-qw", f"{key}={value}")
+
+    def add_link(self, role, device, mac, peer_role, peer_device, peer_mac):
+        """One queue a side, so that the CPU that sends has nothing to choose."""
+        queues = "numtxqueues 1 numrxqueues 1"
+        here, there = self.namespaces[role], self.namespaces[peer_role]
+        ip_batch(here, [f"link add {device} address {mac} {queues} type veth "
+                        f"peer name {peer_device} address {peer_mac} {queues} netns {there}",
+                        f"link set {device} up"])
+        ip_batch(there, [f"link set {peer_device} up"])
+
+    def build(self):
+        """Internal hosts 10.1/16 behind 192.168.0.5; remotes 198.18/15 behind 192.0.2.8; neighbours are permanent."""
+        for role in ("inside", "gateway", "outside"):
+            self.add_namespace(role)
+        self.add_link("inside", "eth0", MAC_INSIDE, "gateway", "lan0", MAC_GATEWAY_INTERNAL)
+        self.add_link("gateway", "eth0", MAC_GATEWAY_EXTERNAL, "outside", "eth0", MAC_OUTSIDE)
+        ip_batch(self.namespaces["gateway"], [
+            "addr add 192.168.0.1/24 dev lan0",
+            f"addr add {EXTERNAL}/24 dev eth0",
+            f"neigh replace 192.168.0.5 lladdr {MAC_INSIDE} nud permanent dev lan0",
+            f"neigh replace 192.0.2.8 lladdr {MAC_OUTSIDE} nud permanent dev eth0",
+            "route add 10.1.0.0/16 via 192.168.0.5",
+            "route add default via 192.0.2.8",
+        ])
+        self.set_sysctl("gateway", "net.ipv4.ip_forward", 1)
+        # A veth takes redirected frames only if its peer polls, as a wire's driver does: generic receive offload does that.
+        for device in ("lan0", "eth0"):
+            call("ip", "netns", "exec", self.namespaces["gateway"], "ethtool", "-K", device, "gro", "on")
+
+    def open_traffic(self):
+        self.traffic = Traffic(self.cpu, (self.namespaces["inside"], "eth0", MAC_GATEWAY_INTERNAL),
+                               (self.namespaces["outside"], "eth0", MAC_GATEWAY_EXTERNAL))
+
+    def start(self):
+        """Starts what translates, in the gateway's namespace."""
+
+    def stop(self):
+        """Ends it."""
+
+    def sessions_held(self):
+        """How many sessions the translator says it holds; None where there are none to hold."""
+        return None
+
+
+class Bare(Lab):
+    """Generator and sink, and nothing between them: what all others have to have subtracted."""
+
+    name = "bare"
+    title = "generator and sink alone"
+    ttl = 64
+
+    def build(self):
+        for role in ("inside", "outside"):
+            self.add_namespace(role)
+        self.add_link("inside", "eth0", MAC_INSIDE, "outside", "eth0", MAC_OUTSIDE)
+
+    def open_traffic(self):
+        self.traffic = Traffic(self.cpu, (self.namespaces["inside"], "eth0", MAC_OUTSIDE),
+                               (self.namespaces["outside"], "eth0", MAC_INSIDE))
+
+
+class Plain(Lab):
+    name = "plain"
+    title = "plain forwarding"
+
+
+class Nftables(Lab):
+    """The kernel's masquerade. Only its timeouts are set: they outlast the rounds of the other variants."""
+
+    name = "nft"
+    title = "nftables masquerade"
+    external = EXTERNAL
+
+    RULES = """
+        table ip nat {
+            chain postrouting {
+                type nat hook postrouting priority srcnat; policy accept;
+                oifname "eth0" masquerade
+            }
+        }
+    """
+
+    def start(self):
+        call("ip", "netns", "exec", self.namespaces["gateway"], "nft", "-f", "-", input=self.RULES)
+        for key in ("udp_timeout", "udp_timeout_stream"):
+            self.set_sysctl("gateway", f"net.netfilter.nf_conntrack_{key}", 3600)
+
+    def sessions_held(self):
+        return int(call("ip", "netns", "exec", self.namespaces["gateway"],
+                        "sysctl", "-n", "net.netfilter.nf_conntrack_count"))
+
+
+class Bauta(Lab):
+    name = "bauta"
+    title = "bauta on tc"
+    external = EXTERNAL
+    program = TOP / "build/bauta"
+
+    def __init__(self, cpu, capacity):
+        super().__init__(cpu, capacity)
+        self.daemon = None
+        self.messages = []
+
+    def start(self):
+        if not os.access(self.program, os.X_OK):
+            raise LabError(f"{self.program} is not built")
+        self.daemon = subprocess.Popen(
+            ["ip", "netns", "exec", self.namespaces["gateway"], self.program, "run", "-e", "eth0",
+             "-p", "1024-65535", "--sessions", str(self.capacity)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        ready = threading.Event()
+        threading.Thread(target=self.listen, args=(ready,), daemon=True).start()
+        if not ready.wait(READY_LIMIT_S) or not any(": ready: " in line for line in self.messages):
+            raise LabError("bauta run: " + (" / ".join(self.messages[-3:]) or f"not ready in {READY_LIMIT_S} s"))
+
+    def listen(self, ready):
+        for line in self.daemon.stderr:
+            self.messages.append(line.strip())
+            if line.startswith("bauta: ready: "):
+                ready.set()
+        ready.set()
+
+    def stop(self):
+        if not self.daemon:
+            return
+        self.daemon.terminate()
+        try:
+            self.daemon.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self.daemon.kill()
+            self.daemon.wait()
+
+    def sessions_held(self):
+        return json.loads(call("ip", "netns", "exec", self.namespaces["gateway"],
+                               self.program, "show", "status", "-j", "-e", "eth0"))["sessions"]
+
+
+VARIANTS = {variant.name: variant for variant in (Bare, Plain, Nftables, Bauta)}
+
+
+class ConntrackSize:
+    """Room for so many sessions in the kernel's connection table, which is one for the machine; put back afterwards."""
+
+    KEYS = ("nf_conntrack_buckets", "nf_conntrack_max")
+
+    def __init__(self, sessions):
+        self.wanted = {"nf_conntrack_buckets": 2 * sessions, "nf_conntrack_max": 2 * sessions}
+        self.before = {}
+
+    @staticmethod
+    def path(key):
+        return pathlib.Path("/proc/sys/net/netfilter") / key
+
+    def __enter__(self):
+        if not self.path(self.KEYS[0]).exists():
+            call("modprobe", "nf_conntrack")
+        for key in self.KEYS:
+            self.before[key] = int(self.path(key).read_text())
+            if self.before[key] < self.wanted[key]:
+                self.path(key).write_text(str(self.wanted[key]))
+        return self
+
+    def __exit__(self, *_):
+        for key, value in self.before.items():
+            if int(self.path(key).read_text()) != value:
+                self.path(key).write_text(str(value))
+
+
+def wait_for_rest(cpu, limit_s=2.0, busy_share=0.1):
+    """Waits until the CPU has little else to do: namespaces that were deleted are taken down in the background."""
+    def busy():
+        with open("/proc/stat") as stat:
+            fields = next(line for line in stat if line.startswith(f"cpu{cpu} ")).split()
+        ticks = [int(field) for field in fields[1:9]]
+        return sum(ticks), ticks[3] + ticks[4]
+
+    end = time.monotonic() + limit_s
+    while time.monotonic() < end:
+        total, idle = busy()
+        time.sleep(0.1)
+        total_now, idle_now = busy()
+        if idle_now - idle >= (1 - busy_share) * (total_now - total):
+            return

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What sessions cost in memory: the kernel's slabs for conntrack, BPF maps for bauta."""
+
+import pathlib
+
+
+def slab_bytes():
+    """Bytes in use of the slabs that sessions may come from, per cache."""
+    used = {}
+    for line in pathlib.Path("/proc/slabinfo").read_text().splitlines()[2:]:
+        name, active, _, size = line.split()[:4]
+        if name.startswith(("nf_conntrack", "kmalloc-")):
+            used[name] = int(active) * int(size)
+    return used
+
+
+def slab_growth(before, after):
+    growth = {name: size - before.get(name, 0) for name, size in after.items()}
+    # Half a megabyte is noise; a table of sessions is not that small.
+    return {name: size for name, size in growth.items() if size > 512 * 1024}
+
+
+def conntrack_table_bytes():
+    """The hash table: one list head a bucket."""
+    return 8 * int(pathlib.Path("/proc/sys/net/netfilter/nf_conntrack_buckets").read_text())
+
+
+def map_bytes(pid):
+    """What the maps that a process holds are charged with, each map once: id -> bytes."""
+    charged = {}
+    for info in pathlib.Path(f"/proc/{pid}/fdinfo").iterdir():
+        try:
+            text = info.read_text()
+        except FileNotFoundError:   # closed meanwhile
+            continue
+        fields = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+        if "map_id" in fields:
+            charged[int(fields["map_id"])] = int(fields["memlock"])
+    return charged
+
+
+def available_bytes():
+    """What the machine has left: seen from afar, and disturbed by whatever else runs."""
+    for line in pathlib.Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    raise LookupError("/proc/meminfo has no MemAvailable")

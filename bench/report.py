@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Turns samples into medians and ratios, and those into a table for people."""
+
+import statistics
+
+EXPECTED_RATIO = 0.75
+
+
+def spread(samples):
+    return {"median": round(statistics.median(samples), 4), "min": round(min(samples), 4),
+            "max": round(max(samples), 4), "rounds": len(samples)}
+
+
+def above(samples, base):
+    """Per round: the sample without what the base took in that round. Rounds where either is missing are left out."""
+    return {number: sample - base[number] for number, sample in samples.items() if number in base}
+
+
+def ratio(samples, other):
+    return [sample / other[number] for number, sample in samples.items() if other.get(number, 0) > 0]
+
+
+def cost(rounds):
+    """rounds: variant -> {round: CPU ns a packet}. Bare is subtracted from all others, round by round."""
+    bare = rounds.get("bare", {})
+    net = {name: above(samples, bare) for name, samples in rounds.items() if name != "bare"}
+    result = {"variants": {name: spread(samples.values()) for name, samples in net.items() if samples}}
+    if bare:
+        result["bare"] = spread(bare.values())
+    if "nft" in net and "bauta" in net:
+        path = ratio(net["bauta"], net["nft"])
+        if path:
+            result["bauta_to_nft"] = spread(path)
+        added = {name: above(net[name], net.get("plain", {})) for name in ("nft", "bauta")}
+        translation = ratio(added["bauta"], added["nft"])
+        if translation:
+            result["bauta_to_nft_translation_only"] = spread(translation)
+    return result
+
+
+def cell(value):
+    return f"{value['median']:.0f} [{value['min']:.0f}-{value['max']:.0f}]" if value else "-"
+
+
+def ratio_cell(value):
+    return f"{value['median']:.2f} [{value['min']:.2f}-{value['max']:.2f}]" if value else "-"
+
+
+def table(header, rows):
+    widths = [max(len(str(row[i])) for row in [header, *rows]) for i in range(len(header))]
+    lines = ["  ".join(str(field).rjust(width) for field, width in zip(row, widths)) for row in [header, *rows]]
+    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+
+
+def packets_table(entries, names):
+    rows = [[entry["sessions"], entry["direction"], cell(entry.get("bare")),
+             *(cell(entry["variants"].get(name)) for name in names),
+             ratio_cell(entry.get("bauta_to_nft")), ratio_cell(entry.get("bauta_to_nft_translation_only"))]
+            for entry in entries]
+    return table(["sessions", "direction", "generator+sink", *names, "bauta/nft", "the same, less plain"], rows)
+
+
+def creation_table(entries, names):
+    def rate(entry, name):
+        value = entry["variants"].get(name)
+        return f"{1e6 / value['median']:.0f} k" if value and value["median"] > 0 else "-"
+    rows = [[entry["sessions"], *(cell(entry["variants"].get(name)) for name in names),
+             *(rate(entry, name) for name in names)] for entry in entries]
+    return table(["sessions", *(f"{name}, ns" for name in names), *(f"{name}, per s" for name in names)], rows)
+
+
+def memory_table(entries):
+    rows = [[entry["variant"], entry["sessions"], f"{entry['bytes_per_session']:.0f}",
+             f"{entry['available_delta_per_session']:.0f}",
+             ", ".join(f"{name} {size / entry['sessions']:.0f}" for name, size in entry["parts"].items())]
+            for entry in entries]
+    return table(["variant", "sessions", "bytes each", "by MemAvailable", "of which"], rows)
+
+
+def verdict(entries):
+    """One line for each figure that was expected to be at most EXPECTED_RATIO."""
+    lines = []
+    for entry in entries:
+        value = entry.get("bauta_to_nft")
+        if value:
+            met = "met" if value["median"] <= EXPECTED_RATIO else "NOT met"
+            lines.append(f"  {entry['sessions']:>8} sessions {entry['direction']:>8}: {value['median']:.2f}  {met}")
+    return "\n".join(lines)
+
+
+def text(results):
+    names = [name for name in results["variants"] if name != "bare"]
+    parts = [f"{results['machine']['cpu_model']}, {results['machine']['kernel']}; CPU {results['cpu']}, "
+             f"{results['rounds']} rounds of {results['msec']} ms, interleaved",
+             "", "CPU ns per packet, generator and sink subtracted: median [min-max]",
+             packets_table(results["packets"], names)]
+    if results["creation"]:
+        parts += ["", "Sessions created, one per packet: CPU ns each (median [min-max]), and how many one core creates a second",
+                  creation_table(results["creation"], [name for name in names if name != "plain"])]
+    if results["memory"]:
+        parts += ["", "Memory, bytes per session", memory_table(results["memory"])]
+    lines = verdict(results["packets"])
+    if lines:
+        parts += ["", f"Expected: bauta costs at most {EXPECTED_RATIO} of nftables masquerade", lines]
+    for problem in results["problems"]:
+        parts.append(f"problem: {problem}")
+    return "\n".join(parts)
