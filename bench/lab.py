@@ -158,6 +158,10 @@ class Lab:
         """How many sessions the translator says it holds; None where there are none to hold."""
         return None
 
+    def background_cpu_s(self):
+        """CPU time of what serves it beside the packets' path."""
+        return 0.0
+
 
 class Bare(Lab):
     """Generator and sink, and nothing between them: what all others have to have subtracted."""
@@ -250,6 +254,11 @@ class Bauta(Lab):
     def sessions_held(self):
         return json.loads(call("ip", "netns", "exec", self.namespaces["gateway"],
                                self.program, "show", "status", "-j", "-e", "eth0"))["sessions"]
+
+    def background_cpu_s(self):
+        with open(f"/proc/{self.daemon.pid}/stat") as stat:
+            fields = stat.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 VARIANTS = {variant.name: variant for variant in (Bare, Plain, Nftables, Bauta)}

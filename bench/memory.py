@@ -14,10 +14,10 @@ def slab_bytes():
     return used
 
 
-def slab_growth(before, after):
+def slab_growth(before, after, sessions):
+    """What grew with the sessions: by an object of 16 bytes or more for each of them. The rest is the machine's noise."""
     growth = {name: size - before.get(name, 0) for name, size in after.items()}
-    # Half a megabyte is noise; a table of sessions is not that small.
-    return {name: size for name, size in growth.items() if size > 512 * 1024}
+    return {name: size for name, size in growth.items() if size >= 16 * sessions}
 
 
 def conntrack_table_bytes():

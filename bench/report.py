@@ -99,6 +99,9 @@ def text(results):
                   creation_table(results["creation"], [name for name in names if name != "plain"])]
     if results["memory"]:
         parts += ["", "Memory, bytes per session", memory_table(results["memory"])]
+    shares = [entry["daemon_cpu_share"] for entry in results["packets"]]
+    if "bauta" in names and shares:
+        parts += ["", f"bauta's daemon meanwhile: up to {max(shares):.1%} of a CPU"]
     lines = verdict(results["packets"])
     if lines:
         parts += ["", f"Expected: bauta costs at most {EXPECTED_RATIO} of nftables masquerade", lines]
