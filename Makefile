@@ -4,7 +4,7 @@
 # Files are picked up by where they stand and how they are called; nothing has to be listed here:
 #   src/nat/*.h             the translator, compiled into BPF and host programs alike
 #   src/bpf/X.bpf.c         -> build/bpf/X.bpf.o -> build/bpf/X.skel.h
-#   src/host/X.c            what the translator needs in a host program; linked into all of them
+#   src/host/X.c            what programs outside the kernel share; an archive that all of them are linked with
 #   src/daemon, src/cli     -> build/bauta
 #   tests/unit/X_test.c     -> build/unit/X_test     ASan and UBSan; X_tsan_test.c: TSan
 #   tests/prog/X_test.c     -> build/prog/X_test     loads BPF objects
@@ -71,8 +71,8 @@ SRC      := $(wildcard src/daemon/*.c src/cli/*.c)
 HOST_SRC := $(wildcard src/host/*.c)
 OBJ      := $(SRC:src/%.c=$(B)/obj/%.o)
 MAIN     := $(filter %/cli/main.o,$(OBJ))
-PART     := $(patsubst $(B)/obj/%,%,$(filter-out $(MAIN),$(OBJ)))
-PLATFORM := $(HOST_SRC:src/%.c=%.o)
+PARTS    := $(patsubst $(B)/obj/%,%,$(filter-out $(MAIN),$(OBJ)))
+HOST_OBJ := $(HOST_SRC:src/%.c=%.o)
 HEADER   := $(wildcard src/*/*.h tests/*/*.h bench/*.h)
 
 bpf_of = $(patsubst $(1)/%.bpf.c,$(B)/$(2)/%.skel.h,$(wildcard $(1)/*.bpf.c))
@@ -115,7 +115,7 @@ all: $(if $(MAIN),$(B)/bauta) bpf man
 bpf: $(SKEL)
 man: $(MAN)
 
-$(B)/bauta: $(OBJ) $(PLATFORM:%=$(B)/obj/%)
+$(B)/bauta: $(OBJ) $(B)/obj/host.a
 	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # An object for each way to compile: as it is, and under each sanitizer that test programs are built with.
@@ -126,7 +126,9 @@ $(B)/$(1)/%.o: src/%.c $(B)/flags | $(SKEL)
 $(B)/$(1)/tests/%.o: tests/%.c $(B)/flags | $(SKEL) $(SKEL_PROG) $(SKEL_KERNEL)
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$<$(if $(4), ($(4))))$(2) $$(HOST) $(3) $$(DEPFLAGS) -c -o $$@ $$<
-$(B)/$(1)/bauta.a: $(PART:%=$(B)/$(1)/%)
+$(B)/$(1)/bauta.a: $(PARTS:%=$(B)/$(1)/%)
+$(B)/$(1)/host.a: $(HOST_OBJ:%=$(B)/$(1)/%)
+$(B)/$(1)/bauta.a $(B)/$(1)/host.a:
 	@mkdir -p $$(@D)
 	$$(call say,AR,$$@)rm -f $$@ && ar rcs $$@ $$^
 endef
@@ -167,36 +169,36 @@ fuzz-programs: $(FUZZ_BIN)
 bench-programs: $(BENCH_BIN)
 programs: unit-programs prog-programs kernel-programs fuzz-programs bench-programs
 
-# The archive comes after what calls it: a program takes only those parts that it needs.
+# Archives come after what calls them: a program takes only those parts that it needs.
 part_of = $(patsubst $(1)%.c,$(B)/%,$(call uses_program,$(2)))
 $(filter-out $(TSAN_BIN),$(call part_of,tests/,$(UNIT_SRC))): $(B)/obj-asan/bauta.a
 $(filter $(TSAN_BIN),$(call part_of,tests/,$(UNIT_SRC))): $(B)/obj-tsan/bauta.a
 $(call part_of,tests/,$(PROG_SRC)): $(B)/obj/bauta.a
 $(call part_of,tests/,$(FUZZ_SRC)): $(B)/obj-fuzz/bauta.a
 $(call part_of,,$(BENCH_SRC)): $(B)/obj/bauta.a
-linked = $(filter %.c,$^) $(filter %.o,$^) $(filter %.a,$^)
+linked = $(filter %.c,$^) $(filter %.o,$^) $(filter %/bauta.a,$^) $(filter %/host.a,$^)
 
-$(ASAN_BIN): $(B)/%: tests/%.c $(UNIT_HELP:%=$(B)/obj-asan/%) $(PLATFORM:%=$(B)/obj-asan/%) $(B)/flags
+$(ASAN_BIN): $(B)/%: tests/%.c $(UNIT_HELP:%=$(B)/obj-asan/%) $(B)/obj-asan/host.a $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) $(HOST) $(ASAN) $(DEPFLAGS) -o $@ $(linked) -lcmocka -pthread $(LIBS)
 
-$(TSAN_BIN): $(B)/%: tests/%.c $(UNIT_HELP:%=$(B)/obj-tsan/%) $(PLATFORM:%=$(B)/obj-tsan/%) $(B)/flags
+$(TSAN_BIN): $(B)/%: tests/%.c $(UNIT_HELP:%=$(B)/obj-tsan/%) $(B)/obj-tsan/host.a $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) $(HOST) $(TSAN) $(DEPFLAGS) -o $@ $(linked) -lcmocka $(LIBS)
 
-$(PROG_BIN): $(B)/%: tests/%.c $(PROG_HELP:%=$(B)/obj/%) $(PLATFORM:%=$(B)/obj/%) $(B)/flags | $(SKEL) $(SKEL_PROG)
+$(PROG_BIN): $(B)/%: tests/%.c $(PROG_HELP:%=$(B)/obj/%) $(B)/obj/host.a $(B)/flags | $(SKEL) $(SKEL_PROG)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) $(HOST) $(CFLAGS) $(DEPFLAGS) -o $@ $(linked) -lcmocka -pthread $(LIBS)
 
-$(KERNEL_BIN): $(B)/%: tests/%.c $(KERNEL_HELP:%=$(B)/obj/%) $(B)/flags | $(SKEL_KERNEL)
+$(KERNEL_BIN): $(B)/%: tests/%.c $(KERNEL_HELP:%=$(B)/obj/%) $(B)/obj/host.a $(B)/flags | $(SKEL_KERNEL)
 	@mkdir -p $(@D)
 	$(call say,PROBE,$@)$(CC) $(HOST) $(CFLAGS) $(DEPFLAGS) -o $@ $(linked) -pthread $(LIBS)
 
-$(FUZZ_BIN): $(B)/%: tests/%.c $(PLATFORM:%=$(B)/obj-fuzz/%) $(B)/flags
+$(FUZZ_BIN): $(B)/%: tests/%.c $(B)/obj-fuzz/host.a $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$@)$(CLANG) $(HOST) $(FUZZ) $(DEPFLAGS) -o $@ $(linked) $(LIBS)
 
-$(BENCH_BIN): $(B)/%: %.c $(BENCH_HELP:%=$(B)/obj/%) $(PLATFORM:%=$(B)/obj/%) $(B)/flags | $(SKEL) $(SKEL_BENCH)
+$(BENCH_BIN): $(B)/%: %.c $(BENCH_HELP:%=$(B)/obj/%) $(B)/obj/host.a $(B)/flags | $(SKEL) $(SKEL_BENCH)
 	@mkdir -p $(@D)
 	$(call say,BENCH,$@)$(CC) $(HOST) $(CFLAGS) $(DEPFLAGS) -o $@ $(linked) -pthread $(LIBS)
 
@@ -226,7 +228,7 @@ $(B)/lint/%.bpf: % $(HEADER) $(B)/flags
 $(B)/lint/%.tidy: % $(HEADER) .clang-tidy $(B)/flags | $(SKEL_ALL)
 	@mkdir -p $(@D)
 	$(call say,TIDY,$<)clang-tidy --quiet $< -- -x c $(HOST) -Wno-unused-function >$@.log 2>&1 && touch $@ || \
-		{ grep -v 'warnings\? generated' $@.log; false; }
+		{ echo '$<: the whole story is in $@.log'; grep -A2 ' error: ' $@.log; false; }
 
 # Rewrites the sources; `make check-format` only tells.
 format:
