@@ -37,7 +37,11 @@ void ranges_intersect(struct ranges *ranges, const struct ranges *with);
  */
 bool ranges_next(const struct ranges *ranges, unsigned int *port, __u16 *ret_first, __u16 *ret_last);
 
-/* Sets slice, num_slices and num_ports of a configuration; -E2BIG, with nothing changed, beyond MAX_SLICES. */
+/* As the records of the contract; -E2BIG, with nothing written, beyond MAX_SLICES. */
+int ranges_to_slices(const struct ranges *ranges, struct port_slice ret_slice[MAX_SLICES], __u32 *ret_num);
+void ranges_from_slices(const struct port_slice *slice, __u32 num, struct ranges *ret_ranges);
+
+/* Sets slice, num_slices and num_ports of a configuration. */
 int ranges_to_config(const struct ranges *ranges, struct config *config);
 void ranges_from_config(const struct config *config, struct ranges *ret_ranges);
 
