@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the kernel of this network namespace keeps for its own sockets, and the range that is left by default. */
+#include "sysctl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Not /proc/sys alone: that is the network namespace of whoever opens it, which is what is wanted. */
+#define SYSCTL_DIR "/proc/sys/net/ipv4/"
+
+/* The first port that is not privileged. */
+#define FIRST_DEFAULT 1024
+
+static int read_line(const char *path, char **ret_line, struct fault *fault)
+{
+	FILE *file = fopen(path, "re");
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t len;
+
+	if (!file)
+		return fault_set_errno(fault, errno, "cannot read %s", path);
+	errno = 0;
+	len = getline(&line, &size, file);
+	if (len < 0) {
+		int error = errno ? errno : ENODATA;
+
+		fclose(file);
+		free(line);
+		return fault_set_errno(fault, error, "cannot read %s", path);
+	}
+	fclose(file);
+	if (len && line[len - 1] == '\n')
+		line[len - 1] = '\0';
+	*ret_line = line;
+	return 0;
+}
+
+int sysctl_read_ephemeral(struct ranges *ret_ranges, struct fault *fault)
+{
+	const char *path = SYSCTL_DIR "ip_local_port_range";
+	unsigned int first, last;
+	char *line;
+	int error = read_line(path, &line, fault);
+
+	if (error)
+		return error;
+	if (sscanf(line, "%u %u", &first, &last) != 2 || first > last || last > 65535)
+		error = fault_set(fault, EINVAL, "%s says \"%s\", which is not a range of ports", path, line);
+	free(line);
+	if (error)
+		return error;
+	memset(ret_ranges, 0, sizeof(*ret_ranges));
+	ranges_add(ret_ranges, first, last);
+	return 0;
+}
+
+/* The kernel's list: "" or "8080,9000-9010", of any length, in which 0 may stand too. */
+static bool parse_list(const char *list, struct ranges *ranges)
+{
+	while (*list) {
+		unsigned long first, last;
+		char *end;
+
+		first = last = strtoul(list, &end, 10);
+		if (end == list)
+			return false;
+		if (*end == '-') {
+			list = end + 1;
+			last = strtoul(list, &end, 10);
+			if (end == list)
+				return false;
+		}
+		if (first > last || last > 65535 || (*end && *end != ','))
+			return false;
+		ranges_add(ranges, first, last);
+		list = *end ? end + 1 : end;
+	}
+	return true;
+}
+
+int sysctl_read_reserved(struct ranges *ret_ranges, struct fault *fault)
+{
+	const char *path = SYSCTL_DIR "ip_local_reserved_ports";
+	struct ranges ranges = {};
+	char *line;
+	int error = read_line(path, &line, fault);
+
+	if (error)
+		return error;
+	if (!parse_list(line, &ranges))
+		error = fault_set(fault, EINVAL, "%s says \"%s\", which is not a list of ports", path, line);
+	free(line);
+	if (!error)
+		*ret_ranges = ranges;
+	return error;
+}
+
+int sysctl_read_default(struct ranges *ret_ranges, struct fault *fault)
+{
+	struct ranges ephemeral, reserved, ranges = {};
+	int error = sysctl_read_ephemeral(&ephemeral, fault);
+
+	if (!error)
+		error = sysctl_read_reserved(&reserved, fault);
+	if (error)
+		return error;
+	ranges_add(&ranges, FIRST_DEFAULT, 65535);
+	ranges_subtract(&ranges, &ephemeral);
+	ranges_subtract(&ranges, &reserved);
+	if (!ranges_count(&ranges))
+		return fault_set(fault, ERANGE,
+				 "the kernel keeps all ports from 1024 to 65535 for itself "
+				 "(ip_local_port_range, ip_local_reserved_ports); give ports with -p");
+	*ret_ranges = ranges;
+	return 0;
+}
