@@ -57,8 +57,8 @@ int instance_lock(const struct instance *instance, struct fault *fault);
 /* The process that holds the lock, 0 if none does, or -errno. */
 int instance_daemon(const struct instance *instance);
 
-/* Removes the pins, their directory, and the socket. The lock file stays: removing it would let two processes lock two
- * files of one name. What is not there is no error.
+/* Removes the pins, their directory, the socket and the lock file. Whoever calls it holds the lock. What is not there
+ * is no error.
  */
 int instance_remove(const struct instance *instance, struct fault *fault);
 

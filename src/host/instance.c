@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* An instance: the gateway of one external interface in one network namespace, and where it keeps its things.
+ *
+ * The bpffs has to outlive `ip netns exec`, which gives each command a mount namespace of its own that vanishes with it.
+ * So it is mounted where process 1 sees it, and from there brought into the mount namespace of the caller, if it has not
+ * come there by propagation. Both are done by a thread: only the thread changes its mount namespace, and whatever it
+ * opens there belongs to the whole process.
+ */
+#include "instance.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/magic.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+/* Where process 1 sees it, named from here. */
+#define FIRST_ROOT "/proc/1/root"
+
+/* ---- the bpffs ------------------------------------------------------------------------------------------------- */
+
+static bool is_bpffs(const char *path, dev_t *ret_dev)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (statfs(path, &fs) || (__u32)fs.f_type != BPF_FS_MAGIC || stat(path, &st))
+		return false;
+	*ret_dev = st.st_dev;
+	return true;
+}
+
+/* Whether what we see is there, and the same as what process 1 sees (which may be beyond our sight, in a container). */
+static bool bpffs_is_shared(void)
+{
+	dev_t ours, first;
+
+	if (!is_bpffs(BPF_DIR, &ours))
+		return false;
+	return !is_bpffs(FIRST_ROOT BPF_DIR, &first) || first == ours;
+}
+
+static int make_dirs(void)
+{
+	if (mkdir(RUN_DIR, 0755) && errno != EEXIST)
+		return -errno;
+	if (mkdir(BPF_DIR, 0700) && errno != EEXIST)
+		return -errno;
+	return 0;
+}
+
+/* Mounts in the mount namespace of the calling thread, unless that is done. */
+static int mount_here(void)
+{
+	int error = make_dirs();
+	dev_t dev;
+
+	if (error || is_bpffs(BPF_DIR, &dev))
+		return error;
+	return mount("bpf", BPF_DIR, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") ? -errno : 0;
+}
+
+/* Thread: mounts where process 1 sees it and returns a descriptor of a copy of that mount, or -errno. */
+static void *mount_first(void *unused)
+{
+	int ns = open("/proc/1/ns/mnt", O_RDONLY | O_CLOEXEC);
+	int result;
+
+	(void)unused;
+	/* A thread may go to another mount namespace once it shares root and working directory with nobody. */
+	if (ns < 0 || unshare(CLONE_FS) || setns(ns, CLONE_NEWNS))
+		result = -errno;
+	else
+		result = mount_here();
+	if (!result) {
+		result = open_tree(AT_FDCWD, BPF_DIR, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+		if (result < 0)
+			result = -errno;
+	}
+	if (ns >= 0)
+		close(ns);
+	return (void *)(intptr_t)result;
+}
+
+int instance_mount(struct fault *fault)
+{
+	pthread_t thread;
+	void *result;
+	int error, tree;
+
+	if (bpffs_is_shared())
+		return 0;
+	error = make_dirs();
+	if (error)
+		return fault_set_errno(fault, -error, "cannot make " BPF_DIR);
+	error = -pthread_create(&thread, NULL, mount_first, NULL);
+	if (error)
+		return fault_set_errno(fault, -error, "cannot mount a bpffs at " BPF_DIR);
+	pthread_join(thread, &result);
+	tree = (intptr_t)result;
+	if (tree >= 0) {
+		if (!bpffs_is_shared() && move_mount(tree, "", AT_FDCWD, BPF_DIR, MOVE_MOUNT_F_EMPTY_PATH))
+			error = -errno;
+		close(tree);
+	} else {
+		/* Process 1 is out of reach: then a mount of our own has to do. */
+		error = mount_here();
+	}
+	return error ? fault_set_errno(fault, -error, "cannot mount a bpffs at " BPF_DIR) : 0;
+}
+
+/* ---- names ----------------------------------------------------------------------------------------------------- */
+
+static int read_cookie(__u64 *ret_cookie, struct fault *fault)
+{
+	socklen_t len = sizeof(*ret_cookie);
+	int sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int error = 0;
+
+	if (sock < 0 || getsockopt(sock, SOL_SOCKET, SO_NETNS_COOKIE, ret_cookie, &len))
+		error = errno;
+	if (sock >= 0)
+		close(sock);
+	return error ? fault_set_errno(fault, error, "cannot tell which network namespace this is") : 0;
+}
+
+/* What a bpffs takes as a name: '.' is reserved there. Room for three times IF_NAMESIZE. */
+static void escape(const char *iface, char *text)
+{
+	for (; *iface; iface++) {
+		if (*iface == '.' || *iface == '%')
+			text += sprintf(text, "%%%02x", *iface);
+		else
+			*text++ = *iface;
+	}
+	*text = '\0';
+}
+
+static bool unescape(const char *text, char iface[IF_NAMESIZE])
+{
+	size_t len = 0;
+
+	while (*text && len < IF_NAMESIZE - 1) {
+		unsigned int byte = (unsigned char)*text++;
+
+		if (byte == '%') {
+			if (sscanf(text, "%2x", &byte) != 1)
+				return false;
+			text += 2;
+		}
+		iface[len++] = byte;
+	}
+	iface[len] = '\0';
+	return !*text && len;
+}
+
+static void name_paths(struct instance *instance)
+{
+	char name[3 * IF_NAMESIZE];
+
+	escape(instance->iface, name);
+	snprintf(instance->pins, INSTANCE_PATH, BPF_DIR "/%llu-%s", instance->cookie, name);
+	snprintf(instance->lock, INSTANCE_PATH, RUN_DIR "/%llu-%s.lock", instance->cookie, name);
+	snprintf(instance->socket, INSTANCE_PATH, RUN_DIR "/%llu-%s.sock", instance->cookie, name);
+}
+
+int instance_name(const char *iface, struct instance *ret_instance, struct fault *fault)
+{
+	struct instance instance = {};
+	int error;
+
+	if (!*iface || strlen(iface) >= IF_NAMESIZE || strpbrk(iface, "/: \t\n") || strcmp(iface, ".") == 0 ||
+	    strcmp(iface, "..") == 0)
+		return fault_set(fault, EINVAL,
+				 "\"%s\" cannot be the name of an interface: 1 to %d characters are, "
+				 "without blanks, ':' and '/'",
+				 iface, IF_NAMESIZE - 1);
+	strcpy(instance.iface, iface);
+	error = read_cookie(&instance.cookie, fault);
+	if (error)
+		return error;
+	name_paths(&instance);
+	*ret_instance = instance;
+	return 0;
+}
+
+char *instance_pin(const struct instance *instance, const char *name, char *path)
+{
+	snprintf(path, PIN_PATH, "%s/%s", instance->pins, name);
+	return path;
+}
+
+/* ---- which there are ------------------------------------------------------------------------------------------- */
+
+/* The directory of the pins, or NULL with errno; ENOENT when there is no bpffs of ours at all. */
+static DIR *open_pins(struct fault *fault)
+{
+	dev_t dev;
+
+	/* What process 1 has, but this mount namespace has not, is brought here. */
+	if (!bpffs_is_shared() && is_bpffs(FIRST_ROOT BPF_DIR, &dev)) {
+		int error = instance_mount(fault);
+
+		if (error) {
+			errno = -error;
+			return NULL;
+		}
+	}
+	return opendir(BPF_DIR);
+}
+
+/* Of the directory entry `name`, if it is one of this network namespace. */
+static bool read_name(const char *name, __u64 cookie, struct instance *ret_instance)
+{
+	struct instance instance = {};
+	char *end;
+
+	if (*name < '0' || *name > '9')
+		return false;
+	instance.cookie = strtoull(name, &end, 10);
+	if (*end != '-' || instance.cookie != cookie || !unescape(end + 1, instance.iface))
+		return false;
+	name_paths(&instance);
+	*ret_instance = instance;
+	return true;
+}
+
+int instance_list(struct instance **ret_instances, struct fault *fault)
+{
+	struct instance *instances = NULL, *more;
+	struct dirent *entry;
+	int num = 0, error;
+	__u64 cookie;
+	DIR *dir;
+
+	error = read_cookie(&cookie, fault);
+	if (error)
+		return error;
+	dir = open_pins(fault);
+	if (!dir && errno == ENOENT) {
+		*ret_instances = NULL;
+		return 0;
+	}
+	if (!dir)
+		return fault_set_errno(fault, errno, "cannot look into " BPF_DIR);
+	while ((entry = readdir(dir))) {
+		more = reallocarray(instances, num + 1, sizeof(*instances));
+		if (!more) {
+			free(instances);
+			closedir(dir);
+			return fault_set_errno(fault, ENOMEM, "cannot list the instances");
+		}
+		instances = more;
+		if (read_name(entry->d_name, cookie, &instances[num]))
+			num++;
+	}
+	closedir(dir);
+	*ret_instances = instances;
+	return num;
+}
+
+static int several(const struct instance *instances, int num, struct fault *fault)
+{
+	char names[256] = "";
+	size_t len = 0;
+
+	for (int i = 0; i < num && len < sizeof(names); i++)
+		len += snprintf(names + len, sizeof(names) - len, "%s%s", i ? ", " : "", instances[i].iface);
+	return fault_set(fault, EINVAL, "there are %d instances in this network namespace; choose one with -e: %s", num,
+			 names);
+}
+
+int instance_find(const char *iface, struct instance *ret_instance, struct fault *fault)
+{
+	struct instance *instances = NULL;
+	int num = instance_list(&instances, fault);
+	int error = 0;
+
+	if (num < 0)
+		return num;
+	if (iface) {
+		int i = 0;
+
+		while (i < num && strcmp(instances[i].iface, iface) != 0)
+			i++;
+		if (i < num)
+			*ret_instance = instances[i];
+		else
+			error = fault_set(fault, ENOENT,
+					  "no instance on %s in this network namespace; start one with "
+					  "bauta run -e %s",
+					  iface, iface);
+	} else if (num == 0) {
+		error = fault_set(fault, ENOENT,
+				  "no instance in this network namespace; start one with bauta run -e INTERFACE");
+	} else if (num == 1) {
+		*ret_instance = instances[0];
+	} else {
+		error = several(instances, num, fault);
+	}
+	free(instances);
+	return error;
+}
+
+/* ---- whose it is ----------------------------------------------------------------------------------------------- */
+
+/* Opens and locks the file: a descriptor, or -errno. */
+static int lock_file(const char *path)
+{
+	struct stat opened, named;
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int error;
+
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) || fstat(fd, &opened)) {
+		error = -errno;
+		close(fd);
+		return error;
+	}
+	if (stat(path, &named) || opened.st_ino != named.st_ino) {
+		/* its last holder has just removed it: the name may be another file's by now */
+		close(fd);
+		return -EAGAIN;
+	}
+	return fd;
+}
+
+int instance_lock(const struct instance *instance, struct fault *fault)
+{
+	int fd, pid;
+
+	do {
+		fd = lock_file(instance->lock);
+		pid = fd == -EAGAIN ? instance_daemon(instance) : 0;
+	} while (fd == -EAGAIN && !pid);
+	if (pid > 0)
+		return fault_set(fault, EBUSY, "%s is served by another bauta already (process %d)", instance->iface,
+				 pid);
+	if (fd == -EAGAIN)
+		return fault_set(fault, EBUSY, "%s is served by another bauta already", instance->iface);
+	if (fd < 0)
+		return fault_set_errno(fault, -fd, "cannot lock %s", instance->lock);
+	if (ftruncate(fd, 0) || dprintf(fd, "%d\n", getpid()) < 0) {
+		int error = errno;
+
+		close(fd);
+		return fault_set_errno(fault, error, "cannot write to %s", instance->lock);
+	}
+	return fd;
+}
+
+int instance_daemon(const struct instance *instance)
+{
+	int fd = open(instance->lock, O_RDONLY | O_CLOEXEC);
+	char text[16] = "";
+	int result = 0;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (flock(fd, LOCK_SH | LOCK_NB)) {
+		if (errno == EWOULDBLOCK)
+			result = read(fd, text, sizeof(text) - 1) > 0 ? atoi(text) : -EAGAIN;
+		else
+			result = -errno;
+	}
+	close(fd);
+	return result;
+}
+
+/* ---- the end --------------------------------------------------------------------------------------------------- */
+
+static int remove_pins(DIR *dir, const struct instance *instance, struct fault *fault)
+{
+	struct dirent *entry;
+	int error = 0;
+
+	while ((entry = readdir(dir)))
+		if (entry->d_name[0] != '.' && unlinkat(dirfd(dir), entry->d_name, 0))
+			error = fault_set_errno(fault, errno, "cannot remove %s/%s", instance->pins, entry->d_name);
+	closedir(dir);
+	if (!error && rmdir(instance->pins) && errno != ENOENT)
+		error = fault_set_errno(fault, errno, "cannot remove %s", instance->pins);
+	return error;
+}
+
+int instance_remove(const struct instance *instance, struct fault *fault)
+{
+	DIR *dir = opendir(instance->pins);
+	int error = 0;
+
+	if (!dir && errno != ENOENT)
+		error = fault_set_errno(fault, errno, "cannot look into %s", instance->pins);
+	if (dir)
+		error = remove_pins(dir, instance, fault);
+	if (unlink(instance->socket) && errno != ENOENT)
+		error = fault_set_errno(fault, errno, "cannot remove %s", instance->socket);
+	/* last: from here on another process may take the instance */
+	if (unlink(instance->lock) && errno != ENOENT)
+		error = fault_set_errno(fault, errno, "cannot remove %s", instance->lock);
+	return error;
+}
