@@ -45,7 +45,8 @@ struct row {
 };
 
 /* Opens the pins. Refuses a table of another layout version (-EPROTO). Fills `platform` of this thread, so that
- * store_find() and its like act on this table; `now` included.
+ * store_find() and its like act on this table, `now` included; so *ret_table must stay where it is. On failure it is
+ * all zero.
  */
 int table_open(const struct instance *instance, enum table_access access, struct table *ret_table, struct fault *fault);
 

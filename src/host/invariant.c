@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What must hold in the table at any time (DESIGN.md §4), checked in one pass.
+ *
+ * The table may be live, so a look at an entry may fall between two steps of a writer. Whatever looks wrong is put aside
+ * and looked at again several times, milliseconds apart; a writer is through in microseconds. Numbers that are compared
+ * with each other (references, the header's counts) cannot be read at one moment on a live table: if they do not
+ * agree, all is counted again, and only what is wrong by the same number every time is a violation.
+ */
+#include "invariant.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "endpoint.h"
+#include "mapping.h"
+#include "platform.h"
+#include "store.h"
+#include "words.h"
+
+#define PAUSE_NS 5000000
+#define NUM_LOOKS 4
+#define MAX_SUSPECTS 4096
+
+const char *const rule_name[NUM_RULE] = {
+	[RULE_FREE] = "free",         [RULE_BUSY] = "busy",     [RULE_FIELDS] = "fields",
+	[RULE_BUCKET] = "bucket",     [RULE_UNIQUE] = "unique", [RULE_TWIN] = "twin",
+	[RULE_MAPPING] = "mapping",   [RULE_REFS] = "refs",     [RULE_SESSIONS] = "sessions",
+	[RULE_MAPPINGS] = "mappings", [RULE_STASH] = "stash",
+};
+
+static const char *const rule_text[NUM_RULE] = {
+	[RULE_FREE] = "a free entry is not all zero",
+	[RULE_BUSY] = "an entry stays busy: its writer never finished",
+	[RULE_FIELDS] = "fields that no writer writes",
+	[RULE_BUCKET] = "stands in none of the three buckets of its key",
+	[RULE_UNIQUE] = "its key is there twice",
+	[RULE_TWIN] = "its twin is not live, does not point back, or says another pair",
+	[RULE_MAPPING] = "counts on a mapping that is not there, or is another",
+};
+
+struct suspect {
+	__u32 index;
+	enum rule rule; /* as last seen */
+	__s64 excess;   /* references more than sessions */
+};
+
+struct suspects {
+	size_t num;
+	struct suspect at[MAX_SUSPECTS];
+};
+
+struct check {
+	void (*report)(const struct violation *violation, void *ctx);
+	void *ctx;
+	size_t violations;
+	struct census census;
+	__u32 stashed;
+	__u32 *sessions; /* counted ones of the mapping whose outbound entry has this index; NULL: no memory */
+	struct suspects suspects;
+	struct suspects refs;
+};
+
+/* ---- one entry ------------------------------------------------------------------------------------------------- */
+
+static void copy_entry(struct entry *entry, struct entry *ret_copy)
+{
+	ret_copy->life = READ_ONCE(entry->life);
+	ret_copy->addrs = READ_ONCE(entry->addrs);
+	ret_copy->ports = READ_ONCE(entry->ports);
+	ret_copy->proto = READ_ONCE(entry->proto);
+	ret_copy->flags = READ_ONCE(entry->flags);
+	ret_copy->new_port = READ_ONCE(entry->new_port);
+	ret_copy->new_addr = READ_ONCE(entry->new_addr);
+	ret_copy->twin = READ_ONCE(entry->twin);
+	ret_copy->refs = READ_ONCE(entry->refs);
+}
+
+static bool fields_hold(const struct entry *entry)
+{
+	struct pair pair = entry_pair(entry);
+	bool mapping = entry->flags & ENTRY_MAPPING;
+	bool outbound = !(entry->flags & ENTRY_INBOUND);
+
+	if (!proto_name(entry->proto) || (entry->flags & ~(ENTRY_INBOUND | ENTRY_MAPPING | ENTRY_HOST | ENTRY_COUNTED)))
+		return false;
+	if (!pair.internal.addr || !pair.external.addr)
+		return false;
+	if (mapping && ((entry->flags & (ENTRY_HOST | ENTRY_COUNTED)) || pair.remote.addr || pair.remote.port))
+		return false;
+	if (!mapping && !pair.remote.addr)
+		return false;
+	if (entry->proto == IPPROTO_ICMP && pair.remote.port)
+		return false;
+	return mapping && outbound ? entry->refs > 0 : !entry->refs;
+}
+
+/* Of two with one key, the one that stands later is told. */
+static bool key_is_unique(__u32 index, const struct key *key, const struct place *place)
+{
+	for (int i = 0; i < 3; i++)
+		for (__u32 slot = 0; slot < BUCKET_ENTRIES; slot++) {
+			__u32 other_index = place->bucket[i] * BUCKET_ENTRIES + slot;
+			struct entry *other = store_entry(other_index);
+
+			if (other && other_index < index && life_is_visible(READ_ONCE(other->life)) &&
+			    entry_has_key(other, key))
+				return false;
+		}
+	return true;
+}
+
+static bool twin_holds(__u32 index, const struct entry *entry)
+{
+	struct entry *twin = store_entry(entry->twin);
+	struct pair pair = entry_pair(entry), other;
+	struct entry copy;
+
+	if (!twin)
+		return false;
+	copy_entry(twin, &copy);
+	other = entry_pair(&copy);
+	return life_is_visible(copy.life) && copy.twin == index && ((copy.flags ^ entry->flags) & ENTRY_INBOUND) &&
+	       endpoint_equal(pair.internal, other.internal) && endpoint_equal(pair.external, other.external) &&
+	       endpoint_equal(pair.remote, other.remote) && pair.proto == other.proto && pair.flags == other.flags;
+}
+
+/* The first rule that the entry breaks, or NUM_RULE. */
+static enum rule look(__u32 index, struct entry *copy)
+{
+	static const struct entry zero;
+	struct entry *entry = store_entry(index);
+	struct place place;
+	struct pair pair;
+	struct key key;
+
+	copy_entry(entry, copy);
+	if (life_phase(copy->life) == PHASE_FREE)
+		return memcmp(copy, &zero, sizeof(zero)) ? RULE_FREE : NUM_RULE;
+	if (life_phase(copy->life) == PHASE_BUSY)
+		return RULE_BUSY;
+	if (!fields_hold(copy))
+		return RULE_FIELDS;
+	pair = entry_pair(copy);
+	key = pair_key(&pair, copy->flags & ENTRY_INBOUND);
+	place = store_place(&key);
+	if (index / BUCKET_ENTRIES != place.bucket[0] && index / BUCKET_ENTRIES != place.bucket[1] &&
+	    index / BUCKET_ENTRIES != place.bucket[2])
+		return RULE_BUCKET;
+	if (!key_is_unique(index, &key, &place))
+		return RULE_UNIQUE;
+	if (!twin_holds(index, copy))
+		return RULE_TWIN;
+	if ((copy->flags & ENTRY_COUNTED) && !(copy->flags & ENTRY_INBOUND)) {
+		struct pair mapping;
+		__u32 mapping_index;
+
+		if (!mapping_find(pair.proto, pair.internal, &mapping, &mapping_index) ||
+		    !endpoint_equal(mapping.external, pair.external))
+			return RULE_MAPPING;
+	}
+	return NUM_RULE;
+}
+
+/* ---- telling --------------------------------------------------------------------------------------------------- */
+
+static void tell(struct check *check, enum rule rule, __u32 index, const char *text)
+{
+	struct violation violation = { .rule = rule, .index = index, .text = text };
+
+	check->violations++;
+	if (check->report)
+		check->report(&violation, check->ctx);
+}
+
+/* "tcp 192.168.0.5:1000 192.0.2.1:50000 192.0.2.8:80", as far as there is sense in it. */
+static void describe(const struct entry *entry, char *text, size_t size)
+{
+	char internal[ENDPOINT_TEXT], external[ENDPOINT_TEXT], remote[ENDPOINT_TEXT];
+	struct pair pair = entry_pair(entry);
+	const char *proto = proto_name(entry->proto);
+
+	snprintf(text, size, "%s %s, protocol %s, internal %s, external %s, remote %s",
+		 entry->flags & ENTRY_INBOUND ? "inbound" : "outbound",
+		 entry->flags & ENTRY_MAPPING ? "mapping" : "session", proto ? proto : "?",
+		 endpoint_format(pair.internal, internal), endpoint_format(pair.external, external),
+		 endpoint_format(pair.remote, remote));
+}
+
+static void tell_entry(struct check *check, enum rule rule, __u32 index)
+{
+	char what[160], text[256];
+	struct entry copy;
+
+	copy_entry(store_entry(index), &copy);
+	describe(&copy, what, sizeof(what));
+	snprintf(text, sizeof(text), "%s (%s)", rule_text[rule], what);
+	tell(check, rule, index, text);
+}
+
+static void pause_a_little(void)
+{
+	struct timespec pause = { .tv_nsec = PAUSE_NS };
+
+	nanosleep(&pause, NULL);
+}
+
+/* Looks at what was put aside until it is right or has been wrong at every look, and tells the latter. */
+static void settle(struct check *check)
+{
+	struct suspects *suspects = &check->suspects;
+	struct entry copy;
+
+	for (int i = 0; i < NUM_LOOKS && suspects->num; i++) {
+		size_t num = 0;
+
+		pause_a_little();
+		for (size_t n = 0; n < suspects->num; n++) {
+			struct suspect suspect = suspects->at[n];
+
+			suspect.rule = look(suspect.index, &copy);
+			if (suspect.rule != NUM_RULE)
+				suspects->at[num++] = suspect;
+		}
+		suspects->num = num;
+	}
+	for (size_t n = 0; n < suspects->num; n++)
+		tell_entry(check, suspects->at[n].rule, suspects->at[n].index);
+	suspects->num = 0;
+}
+
+/* ---- counting -------------------------------------------------------------------------------------------------- */
+
+static __u32 num_entries(void)
+{
+	const volatile struct store_shape *shape = platform_shape();
+
+	return (shape->num_buckets + shape->num_stash) * BUCKET_ENTRIES;
+}
+
+static void count_session(struct check *check, const struct entry *entry)
+{
+	struct pair pair = entry_pair(entry), mapping;
+	__u32 index;
+
+	check->census.sessions++;
+	if ((entry->flags & ENTRY_COUNTED) && check->sessions &&
+	    mapping_find(pair.proto, pair.internal, &mapping, &index) &&
+	    endpoint_equal(mapping.external, pair.external))
+		check->sessions[index]++;
+}
+
+static void count_entry(struct check *check, __u32 index, const struct entry *entry)
+{
+	if (!life_is_visible(entry->life))
+		return;
+	check->census.entries++;
+	if (index_is_stash(index))
+		check->stashed++;
+	if (entry->flags & ENTRY_INBOUND)
+		return;
+	if (entry->flags & ENTRY_MAPPING)
+		check->census.mappings++;
+	else
+		count_session(check, entry);
+}
+
+/* One pass: counts, and with `judge` puts aside what breaks a rule. */
+static void pass(struct check *check, bool judge)
+{
+	__u32 num = num_entries();
+	struct entry copy;
+
+	check->census = (struct census){};
+	check->stashed = 0;
+	if (check->sessions)
+		memset(check->sessions, 0, num * sizeof(*check->sessions));
+	for (__u32 index = 0; index < num; index++) {
+		if (judge) {
+			enum rule rule = look(index, &copy);
+
+			if (rule != NUM_RULE) {
+				check->suspects.at[check->suspects.num++] =
+					(struct suspect){ .index = index, .rule = rule };
+				if (check->suspects.num == MAX_SUSPECTS)
+					settle(check);
+			}
+		} else {
+			copy_entry(store_entry(index), &copy);
+		}
+		count_entry(check, index, &copy);
+	}
+}
+
+static bool was_suspect(const struct suspects *suspects, __u32 index, __s64 excess)
+{
+	size_t low = 0, high = suspects->num;
+
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+
+		if (suspects->at[middle].index < index)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < suspects->num && suspects->at[low].index == index && suspects->at[low].excess == excess;
+}
+
+/* Keeps of the suspects those mappings whose references are wrong by the same number again; `first`: all. */
+static void compare_refs(struct check *check, bool first)
+{
+	struct suspects before = check->refs;
+	__u32 num = check->sessions ? num_entries() : 0;
+	struct entry copy;
+
+	check->refs.num = 0;
+	for (__u32 index = 0; index < num; index++) {
+		__s64 excess;
+
+		copy_entry(store_entry(index), &copy);
+		if (!life_is_visible(copy.life) || !(copy.flags & ENTRY_MAPPING) || (copy.flags & ENTRY_INBOUND))
+			continue;
+		excess = (__s64)copy.refs - check->sessions[index];
+		if (excess && check->refs.num < MAX_SUSPECTS && (first || was_suspect(&before, index, excess)))
+			check->refs.at[check->refs.num++] =
+				(struct suspect){ .index = index, .rule = RULE_REFS, .excess = excess };
+	}
+}
+
+/* A number of the header and what was seen. */
+struct sum {
+	enum rule rule;
+	const char *what;
+	__s64 excess; /* of the header's number, when last compared */
+	bool wrong;   /* by the same number every time so far */
+};
+
+static void compare_sum(struct sum *sum, __u64 said, __u64 seen, bool first)
+{
+	__s64 excess = said - seen;
+
+	sum->wrong = excess && (first || (sum->wrong && sum->excess == excess));
+	sum->excess = excess;
+}
+
+static void compare_sums(struct check *check, struct sum sums[3], bool first)
+{
+	struct header *header = platform_header();
+
+	compare_sum(&sums[0], READ_ONCE(header->num_sessions), check->census.sessions, first);
+	compare_sum(&sums[1], READ_ONCE(header->num_mappings), check->census.mappings, first);
+	compare_sum(&sums[2], READ_ONCE(header->num_stashed), check->stashed, first);
+}
+
+static void tell_numbers(struct check *check, const struct sum sums[3])
+{
+	char what[160], text[256];
+
+	for (size_t n = 0; n < check->refs.num; n++) {
+		struct entry copy;
+
+		copy_entry(store_entry(check->refs.at[n].index), &copy);
+		describe(&copy, what, sizeof(what));
+		snprintf(text, sizeof(text), "has %u references and %lld sessions (%s)", copy.refs,
+			 copy.refs - check->refs.at[n].excess, what);
+		tell(check, RULE_REFS, check->refs.at[n].index, text);
+	}
+	for (int i = 0; i < 3; i++) {
+		if (!sums[i].wrong)
+			continue;
+		snprintf(text, sizeof(text), "the header counts %lld %s %s than there are", llabs(sums[i].excess),
+			 sums[i].what, sums[i].excess > 0 ? "more" : "fewer");
+		tell(check, sums[i].rule, INDEX_NONE, text);
+	}
+}
+
+size_t invariant_check(void (*report)(const struct violation *violation, void *ctx), void *ctx,
+		       struct census *ret_census)
+{
+	struct check *check = calloc(1, sizeof(*check));
+	struct sum sums[3] = {
+		{ .rule = RULE_SESSIONS, .what = "sessions" },
+		{ .rule = RULE_MAPPINGS, .what = "mappings" },
+		{ .rule = RULE_STASH, .what = "entries of the stash" },
+	};
+	size_t violations;
+
+	if (!check)
+		abort();
+	check->report = report;
+	check->ctx = ctx;
+	check->sessions = calloc(num_entries(), sizeof(*check->sessions));
+
+	for (int i = 0; i < NUM_LOOKS; i++) {
+		pass(check, i == 0);
+		compare_refs(check, i == 0);
+		compare_sums(check, sums, i == 0);
+		if (!check->refs.num && !sums[0].wrong && !sums[1].wrong && !sums[2].wrong)
+			break;
+		pause_a_little();
+	}
+	settle(check);
+	tell_numbers(check, sums);
+	if (ret_census)
+		*ret_census = check->census;
+	violations = check->violations;
+	free(check->sessions);
+	free(check);
+	return violations;
+}
