@@ -36,12 +36,13 @@ class NftMasquerade:
         self.ports = ports
 
     def start(self, lab):
-        ports = f"meta l4proto {{ tcp, udp }} masquerade to :{self.ports}" if self.ports else "masquerade"
+        ports = f'oifname "eth0" meta l4proto {{ tcp, udp }} masquerade to :{self.ports}' if self.ports else ""
         lab.R.nft(
             f"""table ip nat {{
                 chain postrouting {{
                     type nat hook postrouting priority srcnat
-                    oifname "eth0" {ports}
+                    {ports}
+                    oifname "eth0" masquerade
                 }}
             }}"""
         )

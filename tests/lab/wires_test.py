@@ -10,30 +10,21 @@ from gateway import Plain
 from lab import Lab
 from packet import check_checksums, match
 from scapy.layers.inet import IP, UDP
+from talk import exchange
 from wait import Late
-
-
-def exchange(lab):
-    server = lab.B.udp(7000)
-    client = lab.A.udp(5000, remote=(lab.B.address, 7000))
-    client.send(b"question")
-    data, client_endpoint = server.recvfrom(100)
-    server.sendto(b"answer", client_endpoint)
-    assert (data, client.recv(100)) == (b"question", b"answer")
-    return client_endpoint
 
 
 @pytest.mark.parametrize("options", [{}, {"offload": False}, {"external": "tun"}, {"gro": True, "mtu": 1400}], ids=str)
 def test_hosts_reach_each_other_untranslated(make_lab, options):
     lab = make_lab(**options)
     lab.use(Plain())
-    assert exchange(lab) == (lab.A.address, 5000)
+    assert exchange(lab, client_port=5000) == (lab.A.address, 5000)
 
 
 def test_routers_inside_and_outside(make_lab):
     lab = make_lab(inside_router=True, outside_router=True)
     lab.X.ip("route add 192.168.0.0/16 via 192.0.2.1")
-    assert exchange(lab) == ("192.168.10.5", 5000)
+    assert exchange(lab, client_port=5000) == ("192.168.10.5", 5000)
 
 
 def test_capture_sees_each_packet_once_and_settle_makes_absence_certain(lab):
@@ -90,7 +81,7 @@ def test_close_removes_everything_and_two_labs_live_side_by_side():
     try:
         one.use(Plain())
         other.use(Plain())
-        assert exchange(one) == exchange(other)
+        assert exchange(one, client_port=5000) == exchange(other, client_port=5000)
         sleeper = one.B.start("sleep", "100")
     finally:
         one.close()
