@@ -13,16 +13,25 @@
 
 #include "contract.h"
 
-/* Not inlined: once a session, not once a packet. */
-#define SLOW_PATH __attribute__((noinline, unused))
+/* A function that is called once a session, not once a packet. The verifier judges it by itself, whoever calls it; so it
+ * has to check its pointer arguments, and may have no more than five arguments.
+ */
+#define SLOW_PATH __attribute__((noinline))
 
 #define READ_ONCE(x) (*(const volatile typeof(x) *)&(x))
 #define WRITE_ONCE(x, value) (*(volatile typeof(x) *)&(x) = (value))
+
+/* The kernel's name: the compiler may assume nothing about the variable from here on. The verifier wants a bound compared as
+ * it is written.
+ */
+#define OPTIMIZER_HIDE_VAR(var) __asm__ volatile("" : "+r"(var))
 
 #define cpu_to_be16(x) bpf_htons(x)
 #define be16_to_cpu(x) bpf_ntohs(x)
 #define cpu_to_be32(x) bpf_htonl(x)
 #define be32_to_cpu(x) bpf_ntohl(x)
+
+struct tuple;
 
 struct stripe {
 	struct bpf_spin_lock lock;
@@ -141,9 +150,19 @@ static __always_inline void platform_loop(__u32 num, long (*step)(__u32 index, v
 	bpf_loop(num, step, ctx, 0);
 }
 
+/* Room for a search on this CPU (scratch.h): the stack has 512 bytes for all functions that call each other. A hook runs
+ * with softirqs off from its begin to its end, so no other search can come between.
+ */
+static __always_inline struct search *platform_search(void);
+
 /* Whether a socket of the host would receive a packet with this inbound tuple: connected, listening, bound, in
  * TIME_WAIT or half open. `hook` is the hook's own context.
  */
 static __always_inline bool platform_host_holds(void *hook, const struct tuple *inbound);
+
+/* The context of the hook that an object is for: an XDP object defines it before it includes anything. */
+#ifndef HOOK
+#define HOOK struct __sk_buff
+#endif
 
 #endif

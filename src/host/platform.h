@@ -14,11 +14,17 @@
 #ifndef __always_inline
 #define __always_inline inline __attribute__((always_inline))
 #endif
-#define SLOW_PATH __attribute__((noinline, unused))
+#define SLOW_PATH static __attribute__((noinline, unused))
+#define HOOK void
 
 /* Acquire and release, so that the thread sanitizer judges the order that the code relies on. */
 #define READ_ONCE(x) __atomic_load_n(&(x), __ATOMIC_ACQUIRE)
 #define WRITE_ONCE(x, value) __atomic_store_n(&(x), (value), __ATOMIC_RELEASE)
+
+/* The kernel's name: the compiler may assume nothing about the variable from here on. The verifier wants a bound compared as
+ * it is written.
+ */
+#define OPTIMIZER_HIDE_VAR(var) __asm__ volatile("" : "+r"(var))
 
 #define cpu_to_be16(x) htobe16(x)
 #define be16_to_cpu(x) be16toh(x)
@@ -125,6 +131,9 @@ static __always_inline void platform_loop(__u32 num, long (*step)(__u32 index, v
 		if (step(i, ctx))
 			return;
 }
+
+/* Room for a search of this thread. */
+struct search *platform_search(void);
 
 static __always_inline bool platform_host_holds(void *hook, const struct tuple *inbound)
 {

@@ -38,9 +38,10 @@ static __always_inline __u16 checksum_ip_header(const void *header, const void *
 	for (__u32 i = 0; i < 15; i++) {
 		if (i >= num_words)
 			break;
-		if ((const void *)(word + i + 1) > end)
+		OPTIMIZER_HIDE_VAR(word);
+		if ((const void *)(word + 1) > end)
 			return 0;
-		sum += word[i];
+		sum += *word++;
 	}
 	sum = (sum & 0xffffffff) + (sum >> 32);
 	sum = (sum & 0xffffffff) + (sum >> 32);

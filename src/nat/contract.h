@@ -289,10 +289,14 @@ enum sweep_op {
 
 #define SWEEP_BATCH 512
 
-struct sweep_request {
+struct sweep_head {
 	__u32 op; /* enum sweep_op */
 	__u32 num;
 	__u32 unused[2];
+};
+
+struct sweep_request {
+	struct sweep_head head;
 	__u32 index[SWEEP_BATCH]; /* of outbound entries */
 };
 

@@ -7,8 +7,9 @@
  * ports are shared: the same candidates again, and only the tuple has to be free; such a session has no mapping.
  * So the search fails only if every tuple toward this remote endpoint has an owner.
  *
- * A candidate is taken only if no session has the tuple and no socket of the host would receive its packets. The
- * store's insert decides between two who want the same.
+ * A candidate is taken only if no session has the tuple and no socket of the host would receive its packets. Choosing
+ * (create_choose) changes nothing; the store's insert decides between two who chose the same, and the loser chooses
+ * again.
  */
 #ifndef BAUTA_CREATE_H
 #define BAUTA_CREATE_H
@@ -19,53 +20,72 @@
 #include "store.h"
 
 #define NUM_PROBES 8
+#define CREATE_ATTEMPTS 4
 
 enum create_result {
 	CREATE_MAPPED,  /* on a mapping, old or new */
 	CREATE_ALONE,   /* of the host: no mapping */
 	CREATE_SHARED,  /* on a port that others use toward other remotes */
-	CREATE_EXISTS,  /* somebody else created it a moment ago: look again */
+	CREATE_EXISTS,  /* somebody else created it a moment ago, or was faster each time */
 	CREATE_NO_PORT, /* every tuple has an owner */
 	CREATE_NO_ROOM, /* the table is full */
 };
 
-/* A search for an external endpoint. */
+enum choice {
+	CHOICE_NONE,
+	CHOICE_MAPPING,     /* the mapping that there is */
+	CHOICE_NEW_MAPPING, /* an external endpoint that is free toward everybody */
+	CHOICE_ALONE,       /* for the host, which needs no mapping */
+	CHOICE_SHARED,      /* one that is free toward this remote */
+};
+
+/* A search for an external endpoint. platform_search() has the room for it. */
 struct search {
-	void *hook; /* for platform_host_holds */
-	const struct config *cfg;
-	struct pair session; /* external.port is the candidate */
-	__u32 num_ports;     /* candidates are any_port ? 0..65535 : the ranges */
-	__u32 start;
-	__u32 out_life;
-	__u32 in_life;
-	__u8 any_port; /* identifiers of ICMP queries are not bound by the ranges */
-	__u8 result;   /* enum create_result */
-	/* who held the candidate tried last */
-	__u8 owner_kind; /* enum owner_kind */
-	__u8 unused;
+	struct pair session; /* in: all but external.port; out: external.port, and ENTRY_COUNTED in flags */
+	struct pair mapping; /* that the session is, or is to be, on */
+	struct pair refused; /* that found no room in the store */
+	__u32 mapping_index; /* of CHOICE_MAPPING: the mapping's outbound entry */
+	__u8 choice;         /* enum choice */
+	__u8 owner_kind;     /* enum owner_kind: who held the candidate tried last */
+	__u8 unused[2];
 	struct endpoint owner;
 };
 
-/* The candidate number `n` of a round, host order; false if there is none by that number. */
-static __always_inline bool search_candidate(const struct search *search, __u32 n, __u16 *ret_port)
+/* What the steps of a search share. */
+struct search_run {
+	void *hook; /* for platform_host_holds */
+	struct search *search;
+	const struct config *cfg;
+	__u32 num_ports; /* candidates: 0..65535 for identifiers of ICMP queries, else the ranges */
+	__u32 start;
+};
+
+static __always_inline bool search_any_port(const struct search *search)
 {
-	__u16 own = be16_to_cpu(search->session.internal.port);
+	return search->session.proto == IPPROTO_ICMP;
+}
+
+/* The candidate number `n` of a round, host order; false if there is none by that number. */
+static __always_inline bool search_candidate(const struct search_run *run, __u32 n, __u16 *ret_port)
+{
+	__u16 own = be16_to_cpu(run->search->session.internal.port);
+	bool any = search_any_port(run->search);
 	__u32 number;
 
 	if (n == 0) {
 		*ret_port = own;
-		return search->any_port || port_is_ours(search->cfg, own);
+		return any || port_is_ours(run->cfg, own);
 	}
 	if (n <= NUM_PROBES)
-		number = hash_scale(platform_random(), search->num_ports);
+		number = hash_scale(platform_random(), run->num_ports);
 	else
-		number = (search->start + n) % search->num_ports;
-	*ret_port = search->any_port ? number : port_at(search->cfg, number);
+		number = (run->start + n) % run->num_ports;
+	*ret_port = any ? number : port_at(run->cfg, number);
 	return true;
 }
 
 /* Whether somebody holds the tuple that the session would have; notes who. */
-static __always_inline bool search_is_held(struct search *search)
+static __always_inline bool search_is_held(void *hook, struct search *search)
 {
 	struct key key = pair_key(&search->session, ENTRY_INBOUND);
 	__u32 index = store_find(&key);
@@ -79,7 +99,7 @@ static __always_inline bool search_is_held(struct search *search)
 			search->owner_kind = OWNER_SESSION;
 		return true;
 	}
-	if (platform_host_holds(search->hook, &key.tuple)) {
+	if (platform_host_holds(hook, &key.tuple)) {
 		search->owner_kind = OWNER_HOST;
 		search->owner = search->session.external;
 		return true;
@@ -87,124 +107,127 @@ static __always_inline bool search_is_held(struct search *search)
 	return false;
 }
 
-/* Claims the candidate; true when the search is over, one way or the other. */
-static __always_inline bool search_claim(struct search *search, bool share)
-{
-	struct pair mapping = {
-		.internal = search->session.internal,
-		.external = search->session.external,
-		.proto = search->session.proto,
-		.flags = ENTRY_MAPPING,
-	};
-	bool map = !share && !(search->session.flags & ENTRY_HOST);
-	enum insert_result inserted;
-
-	if (map) {
-		inserted = expire_insert(&mapping, search->in_life, search->in_life, 1);
-		if (inserted == INSERT_TAKEN)
-			return false;
-		if (inserted != INSERT_DONE) {
-			search->result = inserted == INSERT_EXISTS ? CREATE_EXISTS : CREATE_NO_ROOM;
-			return true;
-		}
-		search->session.flags |= ENTRY_COUNTED;
-	}
-	inserted = expire_insert(&search->session, search->in_life, search->out_life, 0);
-	if (inserted == INSERT_DONE) {
-		search->result = map ? CREATE_MAPPED : share ? CREATE_SHARED : CREATE_ALONE;
-		return true;
-	}
-	if (map) {
-		mapping_release(&search->session);
-		search->session.flags &= ~ENTRY_COUNTED;
-	}
-	if (inserted == INSERT_TAKEN)
-		return false;
-	search->result = inserted == INSERT_EXISTS ? CREATE_EXISTS : CREATE_NO_ROOM;
-	return true;
-}
-
-/* One step of the search: rounds of 1 + NUM_PROBES + num_ports candidates, first unshared, then shared. */
+/* One candidate: rounds of 1 + NUM_PROBES + num_ports, first unshared, then shared. 1 ends the search. */
 static long search_step(__u32 n, void *ctx)
 {
-	struct search *search = ctx;
-	__u32 round = 1 + NUM_PROBES + search->num_ports;
+	struct search_run *run = ctx;
+	struct search *search = run->search;
+	__u32 round = 1 + NUM_PROBES + run->num_ports;
+	bool host = search->session.flags & ENTRY_HOST;
 	bool share = n >= round;
-	struct endpoint external;
 	__u16 port;
 
 	n = share ? n - round : n;
-	if (!search_candidate(search, n, &port))
+	if (!search_candidate(run, n, &port))
 		return 0;
 	search->session.external.port = cpu_to_be16(port);
-	external = search->session.external;
-	if (search_is_held(search))
-		return 0;
 	/* A flow of the host keeps its own identifier if it can, whoever else uses it toward other remotes. */
-	if (!share && !((search->session.flags & ENTRY_HOST) && n == 0) &&
-	    mapping_holds(search->session.proto, external))
+	if (!share && !(host && n == 0) && mapping_holds(search->session.proto, search->session.external))
 		return 0;
-	return search_claim(search, share);
+	if (search_is_held(run->hook, search))
+		return 0;
+	search->choice = host ? CHOICE_ALONE : share ? CHOICE_SHARED : CHOICE_NEW_MAPPING;
+	return 1;
 }
 
-/* A session on the mapping that its internal endpoint has. False if there is none, or if the tuple has another owner
- * already: then the session has to share another port.
- */
-static __always_inline bool create_mapped(struct search *search)
+/* Chooses an external endpoint for `search->session`; search->choice tells what was found. 0. */
+SLOW_PATH int create_choose(HOOK *hook, struct search *search)
 {
+	struct search_run run = { .hook = hook, .search = search, .cfg = platform_config() };
 	struct pair mapping;
-	__u32 index;
 
-	if (!mapping_find(search->session.proto, search->session.internal, &mapping, &index))
-		return false;
-	search->session.external = mapping.external;
-	if (search_is_held(search) || !store_ref(index, &mapping))
-		return false;
-	search->session.flags |= ENTRY_COUNTED;
-	switch (expire_insert(&search->session, search->in_life, search->out_life, 0)) {
-	case INSERT_DONE:
-		search->result = CREATE_MAPPED;
-		return true;
-	case INSERT_EXISTS:
-		search->result = CREATE_EXISTS;
-		break;
-	case INSERT_NO_ROOM_IN:
-	case INSERT_NO_ROOM_OUT:
-		search->result = CREATE_NO_ROOM;
-		break;
-	case INSERT_TAKEN:
-		break;
+	if (!search || !run.cfg)
+		return 0;
+	search->choice = CHOICE_NONE;
+	search->owner_kind = OWNER_NONE;
+	if (!(search->session.flags & ENTRY_HOST) &&
+	    mapping_find(search->session.proto, search->session.internal, &mapping, &search->mapping_index)) {
+		search->session.external = mapping.external;
+		if (!search_is_held(hook, search)) {
+			search->choice = CHOICE_MAPPING;
+			return 0;
+		}
 	}
-	mapping_release(&search->session);
-	search->session.flags &= ~ENTRY_COUNTED;
-	return search->result != CREATE_NO_PORT;
+	run.num_ports = search_any_port(search) ? 65536 : run.cfg->num_ports;
+	if (!run.num_ports)
+		return 0;
+	run.start = hash_scale(platform_random(), run.num_ports);
+	platform_loop(2 * (1 + NUM_PROBES + run.num_ports), search_step, &run);
+	return 0;
 }
 
-/* Creates the session of `search->session` (internal, remote, proto, ENTRY_HOST), whose external address must be set;
- * leaves the external endpoint there. `tcp_flags` are the LIFE_* flags of the packet that asks for it.
- */
-static SLOW_PATH enum create_result create_session(struct search *search, __u8 tcp_flags)
+static __always_inline void search_set_mapping(struct search *search)
 {
-	const struct config *cfg = platform_config();
-	__u32 now = platform_now();
-	bool host = search->session.flags & ENTRY_HOST;
+	search->mapping.internal = search->session.internal;
+	search->mapping.external = search->session.external;
+	search->mapping.remote = (struct endpoint){};
+	search->mapping.proto = search->session.proto;
+	search->mapping.flags = ENTRY_MAPPING;
+}
 
-	search->result = CREATE_NO_PORT;
-	search->owner_kind = OWNER_NONE;
-	if (!cfg)
-		return CREATE_NO_PORT;
-	search->cfg = cfg;
-	search->in_life = life_make(PHASE_LIVE, 0, now);
-	search->out_life = life_make(PHASE_LIVE, tcp_flags, now);
-	search->any_port = search->session.proto == IPPROTO_ICMP;
-	search->num_ports = search->any_port ? 65536 : cfg->num_ports;
-	if (!search->num_ports)
-		return CREATE_NO_PORT;
-	if (!host && create_mapped(search))
-		return search->result;
-	search->start = hash_scale(platform_random(), search->num_ports);
-	platform_loop(2 * (1 + NUM_PROBES + search->num_ports), search_step, search);
-	return search->result;
+/* Takes what was chosen. INSERT_DONE, or why not; then nothing has changed, and search->refused is the pair that could
+ * not be inserted.
+ */
+static __always_inline enum insert_result create_claim(struct search *search, __u8 tcp_flags, bool stash)
+{
+	__u32 now = platform_now();
+	__u32 life = life_make(PHASE_LIVE, 0, now);
+	enum insert_result result;
+
+	search_set_mapping(search);
+	search->session.flags &= ~ENTRY_COUNTED;
+	if (search->choice == CHOICE_MAPPING) {
+		if (!store_ref(search->mapping_index, &search->mapping))
+			return INSERT_TAKEN;
+		search->session.flags |= ENTRY_COUNTED;
+	} else if (search->choice == CHOICE_NEW_MAPPING) {
+		result = store_insert(&search->mapping, life, life, 1, stash);
+		if (result != INSERT_DONE) {
+			search->refused = search->mapping;
+			/* it has a mapping by now: choose that one */
+			return result == INSERT_EXISTS ? INSERT_TAKEN : result;
+		}
+		search->session.flags |= ENTRY_COUNTED;
+	}
+	result = store_insert(&search->session, life, life_make(PHASE_LIVE, tcp_flags, now), 0, stash);
+	if (result != INSERT_DONE) {
+		mapping_release(&search->session);
+		search->refused = search->session;
+	}
+	return result;
+}
+
+/* Creates the session of `search->session` (internal, remote, external address, proto, ENTRY_HOST or not); leaves the
+ * external endpoint there. `tcp_flags` are the LIFE_* flags of the packet that asks for it.
+ */
+static __always_inline enum create_result create_session(HOOK *hook, struct search *search, __u8 tcp_flags)
+{
+	enum create_result last = CREATE_EXISTS;
+
+	for (int i = 0; i < CREATE_ATTEMPTS; i++) {
+		enum insert_result result;
+		__u32 direction, expired;
+
+		create_choose(hook, search);
+		if (search->choice == CHOICE_NONE)
+			return CREATE_NO_PORT;
+		/* the stash is for what finds no room otherwise */
+		result = create_claim(search, tcp_flags, i >= CREATE_ATTEMPTS / 2);
+		if (result == INSERT_DONE)
+			return search->choice == CHOICE_ALONE  ? CREATE_ALONE :
+			       search->choice == CHOICE_SHARED ? CREATE_SHARED :
+								 CREATE_MAPPED;
+		if (result == INSERT_EXISTS)
+			return CREATE_EXISTS;
+		if (result == INSERT_TAKEN)
+			continue;
+		last = CREATE_NO_ROOM;
+		direction = result == INSERT_NO_ROOM_IN ? ENTRY_INBOUND : 0;
+		expired = expire_find(&search->refused, direction);
+		if (expired == INDEX_NONE || !session_reap(expired, 0))
+			store_make_room(&search->refused, direction);
+	}
+	return last;
 }
 
 #endif

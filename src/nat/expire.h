@@ -49,10 +49,8 @@ static __always_inline bool session_remove(__u32 index)
 	return true;
 }
 
-/* Takes the session at `index` one step further to its end if its time has come; true when that freed it. With
- * `grace_s` 0 both steps are taken at once: for a writer that needs the slot.
- */
-static __always_inline bool session_expire(const struct config *cfg, __u32 index, __u32 grace_s)
+/* Marks the session at `index` DYING if it has expired; true when it is, by this call or by an earlier one. */
+static __always_inline bool session_mark(const struct config *cfg, __u32 index)
 {
 	__u32 now = platform_now();
 	__u32 out_life, in_life;
@@ -63,53 +61,63 @@ static __always_inline bool session_expire(const struct config *cfg, __u32 index
 		return false;
 	out_life = READ_ONCE(out->life);
 	in_life = READ_ONCE(in->life);
-	if (life_phase(out_life) == PHASE_LIVE && life_phase(in_life) == PHASE_LIVE) {
-		if (session_expires(cfg, session.proto, out_life, in_life, now))
-			return false;
-		if (platform_cmpxchg(&out->life, out_life, life_make(PHASE_DYING, out_life, now)) != out_life)
-			return false;
-		platform_cmpxchg(&in->life, in_life, life_make(PHASE_DYING, in_life, now));
-		if (grace_s)
-			return false;
-	}
-	if (!store_remove(index, &session, REMOVE_DYING, grace_s))
+	if (life_phase(out_life) != PHASE_LIVE || life_phase(in_life) != PHASE_LIVE)
+		return true;
+	if (session_expires(cfg, session.proto, out_life, in_life, now))
+		return false;
+	if (platform_cmpxchg(&out->life, out_life, life_make(PHASE_DYING, out_life, now)) != out_life)
+		return false;
+	return platform_cmpxchg(&in->life, in_life, life_make(PHASE_DYING, in_life, now)) == in_life;
+}
+
+/* Frees the session at `index` if it has been DYING for `grace_s`, and its mapping if it was the last one on it. A session
+ * of which a packet has revived one half is made whole again instead.
+ */
+SLOW_PATH bool session_reap(__u32 index, __u32 grace_s)
+{
+	struct entry *out, *in;
+	struct pair session;
+
+	if (!session_at(index, &session, &out, &in) || !store_remove(index, &session, REMOVE_DYING, grace_s))
 		return false;
 	mapping_release(&session);
 	return true;
 }
 
-/* Frees a slot where an entry with this key may be: that of an expired session, or of one that can be moved. */
-static SLOW_PATH bool expire_make_room(const struct pair *pair, __u8 direction)
+/* The index of an expired session where the entry of this direction may be, which is marked now; or INDEX_NONE. */
+SLOW_PATH __u32 expire_find(const struct pair *pair, __u32 direction)
 {
 	const struct config *cfg = platform_config();
-	struct key key = pair_key(pair, direction);
-	struct place place = store_place(&key);
+	struct place place;
+	struct key key;
 
-	if (!cfg)
+	if (!cfg || !pair)
+		return INDEX_NONE;
+	key = pair_key(pair, direction);
+	place = store_place(&key);
+	for (__u32 i = 0; i < 2 * BUCKET_ENTRIES; i++) {
+		__u32 index = place.bucket[i / BUCKET_ENTRIES] * BUCKET_ENTRIES + i % BUCKET_ENTRIES;
+
+		if (session_mark(cfg, index))
+			return index;
+	}
+	return INDEX_NONE;
+}
+
+/* Frees a slot in the first bucket of the entry of this direction, by moving an entry that is there to its second. */
+SLOW_PATH bool store_make_room(const struct pair *pair, __u32 direction)
+{
+	struct place place;
+	struct key key;
+
+	if (!pair)
 		return false;
-	for (int i = 0; i < 2 * BUCKET_ENTRIES; i++)
-		if (session_expire(cfg, place.bucket[i / BUCKET_ENTRIES] * BUCKET_ENTRIES + i % BUCKET_ENTRIES, 0))
-			return true;
-	for (int i = 0; i < BUCKET_ENTRIES; i++)
+	key = pair_key(pair, direction);
+	place = store_place(&key);
+	for (__u32 i = 0; i < BUCKET_ENTRIES; i++)
 		if (store_move(place.bucket[0] * BUCKET_ENTRIES + i))
 			return true;
 	return false;
-}
-
-/* store_insert that makes room where it can, and takes the stash where it cannot. */
-static SLOW_PATH enum insert_result expire_insert(const struct pair *pair, __u32 in_life, __u32 out_life, __u32 refs)
-{
-	enum insert_result result = INSERT_NO_ROOM_IN;
-
-	/* twice with room made, for either direction; then with the stash */
-	for (int i = 0; i < 3; i++) {
-		result = store_insert(pair, in_life, out_life, refs, i == 2);
-		if (result < INSERT_NO_ROOM_IN || i == 2)
-			break;
-		if (!expire_make_room(pair, result == INSERT_NO_ROOM_IN ? ENTRY_INBOUND : 0))
-			i = 1;
-	}
-	return result;
 }
 
 #endif

@@ -3,12 +3,12 @@
 #ifndef BAUTA_PACKET_H
 #define BAUTA_PACKET_H
 
-#include <linux/icmp.h>
 #include <linux/ip.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
 
 #include "checksum.h"
+#include "icmp.h"
 #include "platform.h"
 #include "tuple.h"
 
@@ -67,27 +67,12 @@ static __always_inline __u8 packet_tcp_flags(const struct tcphdr *tcp)
 	       (tcp->rst ? LIFE_RST : 0);
 }
 
-static __always_inline bool icmp_is_request(__u8 type)
-{
-	return type == ICMP_ECHO || type == ICMP_TIMESTAMP;
-}
-
-static __always_inline bool icmp_is_reply(__u8 type)
-{
-	return type == ICMP_ECHOREPLY || type == ICMP_TIMESTAMPREPLY;
-}
-
-static __always_inline bool icmp_is_error(__u8 type)
-{
-	return type == ICMP_DEST_UNREACH || type == ICMP_TIME_EXCEEDED || type == ICMP_PARAMETERPROB;
-}
-
 /* The tuple of a quoted packet. `icmp_len` bytes from the ICMP header to the end of the packet. */
 static __always_inline enum parse_result packet_parse_quote(struct packet *pkt, void *data, void *data_end,
 							    __u32 icmp_len)
 {
-	__u32 l3 = pkt->l4 + sizeof(struct icmphdr);
-	__u32 quote_len = icmp_len - sizeof(struct icmphdr);
+	__u32 l3 = pkt->l4 + sizeof(struct icmp_header);
+	__u32 quote_len = icmp_len - sizeof(struct icmp_header);
 	struct iphdr *ip = data + l3;
 	__u32 header_len, l4;
 	__be16 *port;
@@ -149,7 +134,7 @@ static __always_inline enum parse_result packet_parse_quote(struct packet *pkt, 
 static __always_inline enum parse_result packet_parse_icmp(struct packet *pkt, void *data, void *data_end,
 							   __u32 payload_len)
 {
-	struct icmphdr *icmp = data + pkt->l4;
+	struct icmp_header *icmp = data + pkt->l4;
 
 	if (payload_len < sizeof(*icmp))
 		return packet_bad(pkt, DROPPED_ICMP_HEADER);
@@ -157,12 +142,12 @@ static __always_inline enum parse_result packet_parse_icmp(struct packet *pkt, v
 		return PARSE_MORE;
 	if (icmp_is_request(icmp->type)) {
 		pkt->kind = PACKET_ICMP_REQUEST;
-		pkt->tuple.sport = icmp->un.echo.id;
+		pkt->tuple.sport = icmp->id;
 		return PARSE_OK;
 	}
 	if (icmp_is_reply(icmp->type)) {
 		pkt->kind = PACKET_ICMP_REPLY;
-		pkt->tuple.dport = icmp->un.echo.id;
+		pkt->tuple.dport = icmp->id;
 		return PARSE_OK;
 	}
 	if (icmp_is_error(icmp->type)) {

@@ -21,7 +21,7 @@ static __always_inline __u32 checksum_offset(__u8 proto)
 	case IPPROTO_UDP:
 		return offsetof(struct udphdr, check);
 	default:
-		return offsetof(struct icmphdr, checksum);
+		return offsetof(struct icmp_header, checksum);
 	}
 }
 
@@ -29,14 +29,13 @@ static __always_inline __u32 checksum_offset(__u8 proto)
 static __always_inline __u32 port_offset(__u8 proto, bool destination)
 {
 	if (proto == IPPROTO_ICMP)
-		return offsetof(struct icmphdr, un.echo.id);
+		return offsetof(struct icmp_header, id);
 	return destination ? offsetof(struct udphdr, dest) : offsetof(struct udphdr, source);
 }
 
-/* The address and port to be replaced, in the packet itself or, of an ICMP error, in the quoted one. */
-static __always_inline struct endpoint rewrite_old(const struct packet *pkt, bool destination)
+/* The address and port that are replaced, in the packet or in the quoted one. */
+static __always_inline struct endpoint rewrite_old(const struct tuple *tuple, bool destination)
 {
-	const struct tuple *tuple = pkt->kind == PACKET_ICMP_ERROR ? &pkt->quote : &pkt->tuple;
 	struct endpoint old = {
 		.addr = destination ? tuple->dst : tuple->src,
 		.port = destination ? tuple->dport : tuple->sport,
@@ -75,8 +74,8 @@ static __always_inline void rewrite_transport_checksum(__u16 *checksum, __u8 pro
 static __always_inline bool rewrite_quote(const struct packet *pkt, void *data, void *data_end, bool destination,
 					  struct endpoint new)
 {
-	struct endpoint old = rewrite_old(pkt, destination);
-	struct icmphdr *icmp = data + pkt->l4;
+	struct endpoint old = rewrite_old(&pkt->quote, destination);
+	struct icmp_header *icmp = data + pkt->l4;
 	struct iphdr *ip = data + pkt->quote_l3;
 	__be16 *port = data + pkt->quote_l4 + port_offset(pkt->quote.proto, destination);
 	__u16 *checksum = data + pkt->quote_l4 + checksum_offset(pkt->quote.proto);
@@ -114,8 +113,8 @@ static __always_inline bool rewrite(const struct packet *pkt, void *data, void *
 		if ((void *)(port + 1) > data_end || (void *)(checksum + 1) > data_end)
 			return false;
 		if (which == REWRITE_CHECKSUM || pkt->tuple.proto == IPPROTO_ICMP)
-			rewrite_transport_checksum(checksum, pkt->tuple.proto, rewrite_old(pkt, destination),
-						   decision->new);
+			rewrite_transport_checksum(checksum, pkt->tuple.proto,
+						   rewrite_old(&pkt->tuple, destination), decision->new);
 		*port = decision->new.port;
 	}
 	rewrite_addr(ip, destination, decision->new.addr);

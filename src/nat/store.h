@@ -279,18 +279,22 @@ static __always_inline bool index_is_stash(__u32 index)
  * life of both (the outbound one with the flags of the packet that made it), `refs` the references on a new mapping.
  * With `stash` a slot in the stash will do. On anything but INSERT_DONE nothing has changed.
  */
-static SLOW_PATH enum insert_result store_insert(const struct pair *pair, __u32 in_life, __u32 out_life,
+SLOW_PATH enum insert_result store_insert(const struct pair *pair, __u32 in_life, __u32 out_life,
 						       __u32 refs, bool stash)
 {
-	struct key in_key = pair_key(pair, ENTRY_INBOUND);
-	struct key out_key = pair_key(pair, 0);
-	struct stripe *stripe = store_stripe(pair->proto, pair->remote);
 	struct header *header = platform_header();
 	enum insert_result result = INSERT_DONE;
-	struct shelf in_shelf, out_shelf;
-	struct entry *in, *out;
 	__u32 in_index = 0, out_index = 0;
+	struct shelf in_shelf, out_shelf;
+	struct key in_key, out_key;
+	struct stripe *stripe;
+	struct entry *in, *out;
 
+	if (!pair)
+		return INSERT_NO_ROOM_IN;
+	in_key = pair_key(pair, ENTRY_INBOUND);
+	out_key = pair_key(pair, 0);
+	stripe = store_stripe(pair->proto, pair->remote);
 	if (!stripe || !header || !shelf_open(&in_shelf, &in_key) || !shelf_open(&out_shelf, &out_key))
 		return INSERT_NO_ROOM_IN;
 
@@ -367,17 +371,20 @@ static __always_inline bool pair_seize(struct entry *entry, struct entry *twin, 
 /* Removes the pair that the entry at `index` belongs to, which must be `expect` (someone may have removed or moved it
  * since the caller looked). True if it is gone, and then by this call.
  */
-static SLOW_PATH bool store_remove(__u32 index, const struct pair *expect, enum remove_mode mode, __u32 grace_s)
+SLOW_PATH bool store_remove(__u32 index, const struct pair *expect, enum remove_mode mode, __u32 grace_s)
 {
-	struct stripe *stripe = store_stripe(expect->proto, expect->remote);
 	struct header *header = platform_header();
 	struct entry *entry = store_entry(index);
 	__u32 now = platform_now();
+	struct stripe *stripe;
 	bool removed = false;
 	struct entry *twin;
 	__u32 twin_index;
 	struct key key;
 
+	if (!expect)
+		return false;
+	stripe = store_stripe(expect->proto, expect->remote);
 	if (!stripe || !header || !entry)
 		return false;
 	twin_index = READ_ONCE(entry->twin);
@@ -429,13 +436,17 @@ out:
 }
 
 /* Takes one more reference on the mapping whose outbound entry is at `index`. False if it is no longer there. */
-static SLOW_PATH bool store_ref(__u32 index, const struct pair *expect)
+SLOW_PATH bool store_ref(__u32 index, const struct pair *expect)
 {
-	struct stripe *stripe = store_stripe(expect->proto, expect->remote);
 	struct entry *entry = store_entry(index);
-	struct key key = pair_key(expect, 0);
+	struct stripe *stripe;
 	bool done = false;
+	struct key key;
 
+	if (!expect)
+		return false;
+	key = pair_key(expect, 0);
+	stripe = store_stripe(expect->proto, expect->remote);
 	if (!stripe || !entry)
 		return false;
 	platform_lock(stripe);
@@ -452,7 +463,7 @@ static SLOW_PATH bool store_ref(__u32 index, const struct pair *expect)
 /* Moves the entry at `index`, if it is in its first bucket and there is room in its second; true if that freed the slot.
  * The pair's lock keeps it whole; packets may go on using it (see above).
  */
-static SLOW_PATH bool store_move(__u32 index)
+SLOW_PATH bool store_move(__u32 index)
 {
 	struct entry *entry = store_entry(index);
 	struct entry copy, *target, *twin;

@@ -118,25 +118,27 @@ static __always_inline enum reason create_reason(enum create_result result, enum
 }
 
 /* Creates the session that an outbound packet asks for. */
-static __always_inline enum reason translate_create(void *hook, const struct config *cfg, const struct packet *pkt,
+static __always_inline enum reason translate_create(HOOK *hook, const struct config *cfg, const struct packet *pkt,
 						    enum origin origin, struct decision *decision)
 {
-	struct search search = { .hook = hook };
+	struct search *search = platform_search();
 	enum create_result result;
+	struct pair *session;
 
-	search.session.internal.addr = pkt->tuple.src;
-	search.session.internal.port = pkt->tuple.sport;
-	search.session.remote.addr = pkt->tuple.dst;
-	search.session.remote.port = pkt->tuple.dport;
-	search.session.external.addr = origin == ORIGIN_HOST ? pkt->tuple.src : cfg->external;
-	search.session.proto = pkt->tuple.proto;
-	search.session.flags = origin == ORIGIN_HOST ? ENTRY_HOST : 0;
-	result = create_session(&search, pkt->tcp_flags);
-	decision->new = search.session.external;
-	decision->owner = search.owner;
-	decision->owner_kind = search.owner_kind;
+	if (!search)
+		return DROPPED_REWRITE;
+	session = &search->session;
+	session->internal = (struct endpoint){ .addr = pkt->tuple.src, .port = pkt->tuple.sport };
+	session->remote = (struct endpoint){ .addr = pkt->tuple.dst, .port = pkt->tuple.dport };
+	session->external = (struct endpoint){ .addr = origin == ORIGIN_HOST ? pkt->tuple.src : cfg->external };
+	session->proto = pkt->tuple.proto;
+	session->flags = origin == ORIGIN_HOST ? ENTRY_HOST : 0;
+	result = create_session(hook, search, pkt->tcp_flags);
+	decision->new = session->external;
+	decision->owner = search->owner;
+	decision->owner_kind = search->owner_kind;
 	/* The host's own ping under its own identifier is no clash, and the usual case. */
-	if (result == CREATE_ALONE && endpoint_equal(search.session.internal, search.session.external))
+	if (result == CREATE_ALONE && endpoint_equal(session->internal, session->external))
 		return TRANSLATED_NEW;
 	return create_reason(result, origin);
 }
@@ -211,7 +213,7 @@ static __always_inline enum reason outbound_sieve_kind(const struct packet *pkt)
 }
 
 /* A packet that leaves by the external interface. Fills the decision and returns its reason. */
-static __always_inline enum reason translate_outbound(void *hook, const struct packet *pkt, enum origin origin,
+static __always_inline enum reason translate_outbound(HOOK *hook, const struct packet *pkt, enum origin origin,
 						      struct decision *decision)
 {
 	const struct config *cfg = platform_config();

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Asking the kernel's socket tables who of the host would receive a packet. */
+#ifndef BAUTA_BPF_SOCKET_H
+#define BAUTA_BPF_SOCKET_H
+
+#include "platform.h"
+#include "tuple.h"
+
+/* Looked up as if the packet arrived on the interface of `hook`: connected, listening and wildcard-bound sockets, those
+ * in TIME_WAIT, and half-open connections. The kernel's tables are the truth about the host, and hold what was there
+ * before the gateway started. ICMP identifiers have no table.
+ */
+static __always_inline bool platform_host_holds(void *hook, const struct tuple *inbound)
+{
+	struct bpf_sock_tuple tuple = {
+		.ipv4.saddr = inbound->src,
+		.ipv4.daddr = inbound->dst,
+		.ipv4.sport = inbound->sport,
+		.ipv4.dport = inbound->dport,
+	};
+	struct bpf_sock *sock;
+
+	if (inbound->proto == IPPROTO_TCP)
+		sock = bpf_skc_lookup_tcp(hook, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
+	else if (inbound->proto == IPPROTO_UDP)
+		sock = bpf_sk_lookup_udp(hook, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
+	else
+		return false;
+	if (!sock)
+		return false;
+	bpf_sk_release(sock);
+	return true;
+}
+
+#endif

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The NAT at the external interface: tc egress and ingress, and the sweep that the daemon drives. */
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/pkt_cls.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "answer.h"
+#include "platform.h"
+#include "report.h"
+#include "rewrite.h"
+#include "scratch.h"
+#include "socket.h"
+#include "translate.h"
+
+char license_text[] SEC("license") = "GPL";
+
+/* Bytes of link header in front of IP: ETH_HLEN, or 0 on a layer-3 interface. */
+const volatile __u32 l2_len;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, __be32);
+} gateways SEC(".maps");
+
+/* Frames that are none of the translator's business; TRANSLATED_OUTBOUND for those that are. */
+static __always_inline enum reason sieve_frame(const struct __sk_buff *skb)
+{
+	if (skb->vlan_present)
+		return PASSED_VLAN;
+	switch (skb->protocol) {
+	case bpf_htons(ETH_P_IP):
+		return TRANSLATED_OUTBOUND;
+	case bpf_htons(ETH_P_ARP):
+		return PASSED_ARP;
+	case bpf_htons(ETH_P_IPV6):
+		return PASSED_IPV6;
+	case bpf_htons(ETH_P_8021Q):
+	case bpf_htons(ETH_P_8021AD):
+		return PASSED_VLAN;
+	}
+	return PASSED_OTHER_ETHERTYPE;
+}
+
+/* Parses; if the headers reach beyond the linear part, makes them linear and parses again. False if it is no IPv4.
+ * Not inlined, so that it does not share the caller's 512 bytes of stack.
+ */
+SLOW_PATH bool parse(struct __sk_buff *skb, struct packet *pkt)
+{
+	enum parse_result result = PARSE_BAD;
+
+	if (!pkt)
+		return false;
+	for (int i = 0; i < 2; i++) {
+		void *data = (void *)(long)skb->data;
+		void *data_end = (void *)(long)skb->data_end;
+		__u32 need = l2_len + PACKET_HEADERS_MAX;
+
+		result = packet_parse(pkt, data, data_end, l2_len, skb->len);
+		if (result != PARSE_MORE)
+			break;
+		if (bpf_skb_pull_data(skb, skb->len < need ? skb->len : need))
+			break;
+	}
+	if (result == PARSE_MORE)
+		pkt->bad = DROPPED_IP_LENGTH;
+	return result == PARSE_OK;
+}
+
+/* Puts a translation into the packet. The helper knows whether a transport checksum is partial, and what a device has
+ * summed already; all other bytes are written directly.
+ */
+static __always_inline bool apply(struct __sk_buff *skb, const struct packet *pkt, const struct decision *decision)
+{
+	struct endpoint old = rewrite_old(&pkt->tuple, decision->inbound);
+
+	if (pkt->kind == PACKET_TCP || pkt->kind == PACKET_UDP) {
+		__u32 offset = pkt->l4 + checksum_offset(pkt->tuple.proto);
+		__u64 flags = pkt->kind == PACKET_UDP ? BPF_F_MARK_MANGLED_0 : 0;
+
+		if (bpf_l4_csum_replace(skb, offset, old.addr, decision->new.addr,
+					flags | BPF_F_PSEUDO_HDR | sizeof(__be32)) ||
+		    bpf_l4_csum_replace(skb, offset, old.port, decision->new.port, flags | sizeof(__be16)))
+			return false;
+	}
+	return rewrite(pkt, (void *)(long)skb->data, (void *)(long)skb->data_end, decision, LEAVE_CHECKSUM);
+}
+
+/* Tells the internal client, out of the interface that the packet came from. */
+static __always_inline int refuse_client(struct __sk_buff *skb, const struct packet *pkt, __u8 code)
+{
+	__u32 ifindex = skb->ingress_ifindex;
+	__be32 *src = bpf_map_lookup_elem(&gateways, &ifindex);
+	__u32 suppressed;
+
+	if (!src || !report_limit(LIMIT_ICMP, LIMIT_ICMP_PER_S, &suppressed) ||
+	    answer_make_icmp(skb, pkt, code, *src))
+		return TC_ACT_SHOT;
+	/* bpf_redirect_neigh takes a link header off, so there has to be one. */
+	if (!l2_len && bpf_skb_change_head(skb, ETH_HLEN, 0))
+		return TC_ACT_SHOT;
+	return bpf_redirect_neigh(ifindex, NULL, 0, 0);
+}
+
+/* Tells a socket of the host, in the name of the peer that it wanted to reach. */
+static __always_inline int refuse_host(struct __sk_buff *skb, const struct packet *pkt)
+{
+	bool syn = pkt->kind == PACKET_TCP && (pkt->tcp_flags & LIFE_TCP_MASK) == LIFE_SYN;
+
+	if (syn ? answer_make_reset(skb, pkt) : answer_make_icmp(skb, pkt, ICMP_CODE_ADMIN_PROHIBITED, pkt->tuple.dst))
+		return TC_ACT_SHOT;
+	skb->mark = ANSWER_MARK;
+	return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
+}
+
+static __always_inline bool error_is_allowed(const struct packet *pkt)
+{
+	/* RFC 1812 §4.3.2.7; what comes here has passed the sieves for bad addresses and later fragments. */
+	return pkt->kind != PACKET_ICMP_ERROR;
+}
+
+SEC("tc")
+int bauta_egress(struct __sk_buff *skb)
+{
+	enum origin origin = skb->ingress_ifindex ? ORIGIN_FORWARDED : ORIGIN_HOST;
+	struct decision decision = {};
+	struct packet pkt;
+
+	decision.reason = sieve_frame(skb);
+	if (decision.reason != TRANSLATED_OUTBOUND) {
+		report_count(decision.reason);
+		return TC_ACT_OK;
+	}
+	decision.reason = parse(skb, &pkt) ? translate_outbound(skb, &pkt, origin, &decision) : pkt.bad;
+	if (reason_verdict(decision.reason) == VERDICT_TRANSLATED && !apply(skb, &pkt, &decision))
+		decision.reason = DROPPED_REWRITE;
+	report_count(decision.reason);
+	if (reason_is_event(decision.reason))
+		report_event(&pkt, &decision, origin == ORIGIN_HOST);
+
+	switch (reason_verdict(decision.reason)) {
+	case VERDICT_TRANSLATED:
+	case VERDICT_PASSED:
+		return TC_ACT_OK;
+	case VERDICT_DROPPED:
+	case NUM_VERDICT:
+		return TC_ACT_SHOT;
+	case VERDICT_REFUSED:
+		break;
+	}
+	if (!error_is_allowed(&pkt))
+		return TC_ACT_SHOT;
+	if (origin == ORIGIN_HOST)
+		return refuse_host(skb, &pkt);
+	return refuse_client(skb, &pkt, decision.reason == REFUSED_PROTOCOL ? ICMP_CODE_PROTOCOL_UNREACHABLE : ICMP_CODE_HOST_UNREACHABLE);
+}
+
+SEC("tc")
+int bauta_ingress(struct __sk_buff *skb)
+{
+	struct decision decision = {};
+	struct packet pkt;
+
+	decision.reason = sieve_frame(skb);
+	if (decision.reason == TRANSLATED_OUTBOUND && skb->mark == ANSWER_MARK) {
+		skb->mark = 0;
+		decision.reason = PASSED_OWN_ERROR;
+	}
+	if (decision.reason == TRANSLATED_OUTBOUND)
+		decision.reason = parse(skb, &pkt) ? translate_inbound(&pkt, &decision) : pkt.bad;
+	if (reason_verdict(decision.reason) == VERDICT_TRANSLATED && !apply(skb, &pkt, &decision))
+		decision.reason = DROPPED_REWRITE;
+	report_count(decision.reason);
+	return reason_verdict(decision.reason) == VERDICT_DROPPED ? TC_ACT_SHOT : TC_ACT_OK;
+}
+
+/* A batch of the sweep, as the data of a test run. */
+struct sweep {
+	struct __sk_buff *skb;
+	const struct config *cfg;
+	__u32 op;
+	__u32 num_removed;
+};
+
+static long sweep_step(__u32 n, void *ctx)
+{
+	struct sweep *sweep = ctx;
+	__u32 index;
+	bool removed;
+
+	if (bpf_skb_load_bytes(sweep->skb, offsetof(struct sweep_request, index) + n * sizeof(index), &index,
+			       sizeof(index)))
+		return 1;
+	if (sweep->op == SWEEP_FLUSH)
+		removed = session_remove(index);
+	else
+		removed = session_mark(sweep->cfg, index) && session_reap(index, EXPIRE_GRACE_S);
+	if (removed)
+		sweep->num_removed++;
+	return 0;
+}
+
+/* Returns the number of sessions removed. */
+SEC("tc")
+int bauta_sweep(struct __sk_buff *skb)
+{
+	struct sweep sweep = { .skb = skb, .cfg = platform_config() };
+	struct sweep_head head;
+
+	if (!sweep.cfg || bpf_skb_load_bytes(skb, 0, &head, sizeof(head)) || head.num > SWEEP_BATCH)
+		return 0;
+	sweep.op = head.op;
+	bpf_loop(head.num, sweep_step, &sweep, 0);
+	return sweep.num_removed;
+}
