@@ -155,6 +155,12 @@ static __always_inline void platform_loop(__u32 num, long (*step)(__u32 index, v
  */
 static __always_inline struct search *platform_search(void);
 
+/* The cache of fragmented datagrams (scratch.h). */
+struct fragment_key;
+struct fragment;
+static __always_inline bool platform_fragment_read(const struct fragment_key *key, struct fragment *ret_fragment);
+static __always_inline void platform_fragment_write(const struct fragment_key *key, const struct fragment *fragment);
+
 /* Whether a socket of the host would receive a packet with this inbound tuple: connected, listening, bound, in
  * TIME_WAIT or half open. `hook` is the hook's own context.
  */

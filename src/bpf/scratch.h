@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What is too large for the stack, one for each CPU. */
+/* What the hooks may lose: room for a search, which is too large for the stack, and the cache of fragmented datagrams. */
 #ifndef BAUTA_BPF_SCRATCH_H
 #define BAUTA_BPF_SCRATCH_H
 
 #include "create.h"
+#include "fragment.h"
 #include "platform.h"
 
 struct {
@@ -18,6 +19,31 @@ static __always_inline struct search *platform_search(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&search_scratch, &zero);
+}
+
+#define MAX_FRAGMENTED 16384
+
+/* An LRU map will do: what it evicts is a datagram, not a session. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, MAX_FRAGMENTED);
+	__type(key, struct fragment_key);
+	__type(value, struct fragment);
+} fragments SEC(".maps");
+
+static __always_inline bool platform_fragment_read(const struct fragment_key *key, struct fragment *ret_fragment)
+{
+	const struct fragment *fragment = bpf_map_lookup_elem(&fragments, key);
+
+	if (!fragment)
+		return false;
+	*ret_fragment = *fragment;
+	return true;
+}
+
+static __always_inline void platform_fragment_write(const struct fragment_key *key, const struct fragment *fragment)
+{
+	bpf_map_update_elem(&fragments, key, fragment, BPF_ANY);
 }
 
 #endif

@@ -71,9 +71,9 @@ SLOW_PATH bool parse(struct __sk_buff *skb, struct packet *pkt)
 }
 
 /* Puts a translation into the packet. The helper knows whether a transport checksum is partial, and what a device has
- * summed already; all other bytes are written directly.
+ * summed already; all other bytes are written directly. A packet that cannot be written gets the reason for that.
  */
-static __always_inline bool apply(struct __sk_buff *skb, const struct packet *pkt, const struct decision *decision)
+static __always_inline void apply(struct __sk_buff *skb, const struct packet *pkt, struct decision *decision)
 {
 	struct endpoint old = rewrite_old(&pkt->tuple, decision->inbound);
 
@@ -84,9 +84,15 @@ static __always_inline bool apply(struct __sk_buff *skb, const struct packet *pk
 		if (bpf_l4_csum_replace(skb, offset, old.addr, decision->new.addr,
 					flags | BPF_F_PSEUDO_HDR | sizeof(__be32)) ||
 		    bpf_l4_csum_replace(skb, offset, old.port, decision->new.port, flags | sizeof(__be16)))
-			return false;
+			goto failed;
 	}
-	return rewrite(pkt, (void *)(long)skb->data, (void *)(long)skb->data_end, decision, LEAVE_CHECKSUM);
+	if (!rewrite(pkt, (void *)(long)skb->data, (void *)(long)skb->data_end, decision, LEAVE_CHECKSUM))
+		goto failed;
+	if (pkt->first_fragment)
+		fragment_note(pkt, decision->inbound ? ENTRY_INBOUND : 0, decision->new.addr);
+	return;
+failed:
+	decision->reason = DROPPED_REWRITE;
 }
 
 /* Tells the internal client, out of the interface that the packet came from. */
@@ -135,8 +141,8 @@ int bauta_egress(struct __sk_buff *skb)
 		return TC_ACT_OK;
 	}
 	decision.reason = parse(skb, &pkt) ? translate_outbound(skb, &pkt, origin, &decision) : pkt.bad;
-	if (reason_verdict(decision.reason) == VERDICT_TRANSLATED && !apply(skb, &pkt, &decision))
-		decision.reason = DROPPED_REWRITE;
+	if (reason_verdict(decision.reason) == VERDICT_TRANSLATED)
+		apply(skb, &pkt, &decision);
 	report_count(decision.reason);
 	if (reason_is_event(decision.reason))
 		report_event(&pkt, &decision, origin == ORIGIN_HOST);
@@ -171,8 +177,8 @@ int bauta_ingress(struct __sk_buff *skb)
 	}
 	if (decision.reason == TRANSLATED_OUTBOUND)
 		decision.reason = parse(skb, &pkt) ? translate_inbound(&pkt, &decision) : pkt.bad;
-	if (reason_verdict(decision.reason) == VERDICT_TRANSLATED && !apply(skb, &pkt, &decision))
-		decision.reason = DROPPED_REWRITE;
+	if (reason_verdict(decision.reason) == VERDICT_TRANSLATED)
+		apply(skb, &pkt, &decision);
 	report_count(decision.reason);
 	return reason_verdict(decision.reason) == VERDICT_DROPPED ? TC_ACT_SHOT : TC_ACT_OK;
 }

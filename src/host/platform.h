@@ -135,6 +135,12 @@ static __always_inline void platform_loop(__u32 num, long (*step)(__u32 index, v
 /* Room for a search of this thread. */
 struct search *platform_search(void);
 
+/* The cache of fragmented datagrams, of this thread: it holds the newest few. */
+struct fragment_key;
+struct fragment;
+bool platform_fragment_read(const struct fragment_key *key, struct fragment *ret_fragment);
+void platform_fragment_write(const struct fragment_key *key, const struct fragment *fragment);
+
 static __always_inline bool platform_host_holds(void *hook, const struct tuple *inbound)
 {
 	return platform.host_holds && platform.host_holds(hook, inbound);

@@ -109,7 +109,7 @@ static __always_inline bool rewrite(const struct packet *pkt, void *data, void *
 	if (pkt->kind == PACKET_ICMP_ERROR) {
 		if (!rewrite_quote(pkt, data, data_end, !destination, decision->new))
 			return false;
-	} else {
+	} else if (pkt->kind != PACKET_FRAGMENT) {
 		if ((void *)(port + 1) > data_end || (void *)(checksum + 1) > data_end)
 			return false;
 		if (which == REWRITE_CHECKSUM || pkt->tuple.proto == IPPROTO_ICMP)

@@ -4,6 +4,7 @@
 #define BAUTA_TRANSLATE_H
 
 #include "create.h"
+#include "fragment.h"
 #include "packet.h"
 #include "reason.h"
 
@@ -176,9 +177,8 @@ static __always_inline enum reason outbound_sieve_own(const struct packet *pkt)
 	case PACKET_UDP:
 	case PACKET_ICMP_REQUEST:
 	case PACKET_ICMP_ERROR:
-		break;
 	case PACKET_FRAGMENT:
-		return PASSED_HOST_FRAGMENT;
+		break;
 	case PACKET_OTHER:
 		return PASSED_HOST_PROTOCOL;
 	case PACKET_ICMP_REPLY:
@@ -197,9 +197,8 @@ static __always_inline enum reason outbound_sieve_kind(const struct packet *pkt)
 	case PACKET_UDP:
 	case PACKET_ICMP_REQUEST:
 	case PACKET_ICMP_ERROR:
-		break;
 	case PACKET_FRAGMENT:
-		return DROPPED_FRAGMENT;
+		break;
 	case PACKET_OTHER:
 		return REFUSED_PROTOCOL;
 	case PACKET_ICMP_REPLY:
@@ -233,6 +232,11 @@ static __always_inline enum reason translate_outbound(HOOK *hook, const struct p
 	if (reason != TRANSLATED_OUTBOUND)
 		return reason;
 
+	if (pkt->kind == PACKET_FRAGMENT) {
+		if (fragment_find(pkt, 0, &decision->new.addr))
+			return TRANSLATED_OUTBOUND;
+		return own ? PASSED_HOST_FRAGMENT : DROPPED_FRAGMENT;
+	}
 	if (pkt->kind == PACKET_ICMP_ERROR) {
 		if (translate_error(pkt, 0, decision))
 			return TRANSLATED_ERROR_OUTBOUND;
@@ -289,7 +293,8 @@ static __always_inline enum reason translate_inbound(const struct packet *pkt, s
 	case PACKET_OTHER:
 		return PASSED_HOST_PROTOCOL;
 	case PACKET_FRAGMENT:
-		return PASSED_HOST_FRAGMENT;
+		return fragment_find(pkt, ENTRY_INBOUND, &decision->new.addr) ? TRANSLATED_INBOUND :
+										PASSED_HOST_FRAGMENT;
 	case PACKET_BAD:
 		break;
 	}
