@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A conversation with the kernel over rtnetlink. */
+#ifndef BAUTA_NETLINK_H
+#define BAUTA_NETLINK_H
+
+#include <libmnl/libmnl.h>
+
+/* Both return 0 or -errno. A socket that listens to a group does so from its opening on; `group` 0 is none. */
+int netlink_open(struct mnl_socket **ret_socket);
+int netlink_join(struct mnl_socket *socket, int group);
+
+/* Takes NULL. */
+void netlink_close(struct mnl_socket *socket);
+
+/* Sends a request and calls `each` (NULL: nothing) with every message of the answer; that is an acknowledgement, one message, or a
+ * dump. Returns 0, or -errno from the kernel or from `each`, which returns MNL_CB_OK or MNL_CB_ERROR with errno set.
+ */
+int netlink_ask(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_t each, void *context);
+
+/* Reads away all that has arrived. Whether something was lost makes no difference to those who look at everything anew
+ * after it.
+ */
+void netlink_drain(struct mnl_socket *socket);
+
+#endif
