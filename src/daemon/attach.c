@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Attaching to tc and finding again what was attached. */
+#include "attach.h"
+
+#include <errno.h>
+#include <linux/pkt_cls.h>
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <bpf/libbpf.h>
+
+#include "netlink.h"
+
+static const struct hook {
+	const char *program;
+	enum bpf_tc_attach_point point;
+	__u32 parent;
+} hooks[NUM_ATTACH_HOOK] = {
+	[ATTACH_INGRESS] = { "bauta_ingress", BPF_TC_INGRESS, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS) },
+	[ATTACH_EGRESS] = { "bauta_egress", BPF_TC_EGRESS, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS) },
+};
+
+/* What stands at one hook. */
+struct filters {
+	const struct hook *hook;
+	unsigned int ours;
+	unsigned int others;
+	bool taken; /* somebody else's filter stands where ours would */
+};
+
+static int take_attr(const struct nlattr *attr, void *data)
+{
+	const struct nlattr **found = data;
+
+	if (mnl_attr_get_type(attr) == TCA_KIND)
+		found[0] = attr;
+	else if (mnl_attr_get_type(attr) == TCA_OPTIONS)
+		found[1] = attr;
+	return MNL_CB_OK;
+}
+
+/* libbpf names a filter "PROGRAM:[ID]". */
+static bool is_program(const struct nlattr *options, const char *program)
+{
+	const struct nlattr *attr;
+
+	if (!options)
+		return false;
+	mnl_attr_for_each_nested(attr, options) {
+		const char *name = mnl_attr_get_str(attr);
+		size_t len = strlen(program);
+
+		if (mnl_attr_get_type(attr) == TCA_BPF_NAME && mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) == 0)
+			return strncmp(name, program, len) == 0 && name[len] == ':';
+	}
+	return false;
+}
+
+static int take_filter(const struct nlmsghdr *message, void *context)
+{
+	const struct tcmsg *info = mnl_nlmsg_get_payload(message);
+	const struct nlattr *attr[2] = {};
+	struct filters *filters = context;
+	bool our_place;
+
+	if (message->nlmsg_type != RTM_NEWTFILTER || mnl_attr_parse(message, sizeof(*info), take_attr, attr) < 0)
+		return MNL_CB_OK;
+	our_place = TC_H_MAJ(info->tcm_info) >> 16 == ATTACH_PRIORITY;
+	if (!info->tcm_handle) { /* the list of all filters of one priority */
+		bool bpf = attr[0] && strcmp(mnl_attr_get_str(attr[0]), "bpf") == 0;
+
+		if (!our_place)
+			filters->others++;
+		else if (!bpf)
+			filters->taken = true;
+		return MNL_CB_OK;
+	}
+	if (!our_place)
+		return MNL_CB_OK;
+	if (info->tcm_handle == ATTACH_HANDLE && is_program(attr[1], filters->hook->program)) {
+		filters->ours++;
+	} else {
+		filters->others++;
+		filters->taken |= info->tcm_handle == ATTACH_HANDLE;
+	}
+	return MNL_CB_OK;
+}
+
+static int read_filters(struct mnl_socket *socket, __u32 ifindex, const struct hook *hook, struct filters *ret_filters)
+{
+	char buffer[256];
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	struct tcmsg *info;
+
+	*ret_filters = (struct filters){ .hook = hook };
+	request->nlmsg_type = RTM_GETTFILTER;
+	request->nlmsg_flags = NLM_F_DUMP;
+	info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
+	info->tcm_family = AF_UNSPEC;
+	info->tcm_ifindex = ifindex;
+	info->tcm_parent = hook->parent;
+	return netlink_ask(socket, request, take_filter, ret_filters);
+}
+
+static int read_hooks(__u32 ifindex, struct filters ret_filters[NUM_ATTACH_HOOK])
+{
+	struct mnl_socket *socket;
+	int err = netlink_open(&socket);
+
+	if (err)
+		return err;
+	for (int i = 0; i < NUM_ATTACH_HOOK && !err; i++)
+		err = read_filters(socket, ifindex, &hooks[i], &ret_filters[i]);
+	netlink_close(socket);
+	return err;
+}
+
+/* ---- qdisc ---------------------------------------------------------------------------------------------------- */
+
+/* The qdisc where clsact would be. */
+struct qdisc {
+	__u32 ifindex;
+	char kind[16];
+};
+
+static int take_qdisc(const struct nlmsghdr *message, void *context)
+{
+	const struct tcmsg *info = mnl_nlmsg_get_payload(message);
+	const struct nlattr *attr[2] = {};
+	struct qdisc *qdisc = context;
+
+	if (message->nlmsg_type != RTM_NEWQDISC || (__u32)info->tcm_ifindex != qdisc->ifindex ||
+	    info->tcm_parent != TC_H_CLSACT || mnl_attr_parse(message, sizeof(*info), take_attr, attr) < 0 || !attr[0])
+		return MNL_CB_OK;
+	snprintf(qdisc->kind, sizeof(qdisc->kind), "%s", mnl_attr_get_str(attr[0]));
+	return MNL_CB_OK;
+}
+
+/* "" when there is none. */
+static int read_qdisc(__u32 ifindex, struct qdisc *ret_qdisc)
+{
+	char buffer[256];
+	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	struct mnl_socket *socket;
+	struct tcmsg *info;
+	int err;
+
+	*ret_qdisc = (struct qdisc){ .ifindex = ifindex };
+	request->nlmsg_type = RTM_GETQDISC;
+	request->nlmsg_flags = NLM_F_DUMP;
+	info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
+	info->tcm_family = AF_UNSPEC;
+	info->tcm_ifindex = ifindex;
+	err = netlink_open(&socket);
+	if (err)
+		return err;
+	err = netlink_ask(socket, request, take_qdisc, ret_qdisc);
+	netlink_close(socket);
+	return err;
+}
+
+static int create_qdisc(const char *iface, __u32 ifindex, bool *qdisc_ours, struct fault *fault)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+	struct qdisc qdisc;
+	int err = read_qdisc(ifindex, &qdisc);
+
+	if (err)
+		return fault_set_errno(fault, -err, "cannot read the qdiscs of %s", iface);
+	if (strcmp(qdisc.kind, "clsact") == 0)
+		return 0;
+	if (qdisc.kind[0])
+		return fault_set(fault, EBUSY,
+				 "cannot attach to %s: it has an %s qdisc, which has no egress; clsact, which does the same and "
+				 "more, would be accepted (tc qdisc replace dev %s clsact)",
+				 iface, qdisc.kind, iface);
+	err = bpf_tc_hook_create(&hook);
+	if (err && err != -EEXIST)
+		return fault_set_errno(fault, -err,
+				       "cannot create the clsact qdisc of %s (needed: CONFIG_NET_SCH_INGRESS and "
+				       "CONFIG_NET_CLS_BPF)",
+				       iface);
+	if (!err)
+		*qdisc_ours = true;
+	return 0;
+}
+
+static int destroy_qdisc(__u32 ifindex)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
+	struct qdisc qdisc;
+	int err = read_qdisc(ifindex, &qdisc);
+
+	/* Somebody may have put another in its place. */
+	if (err || strcmp(qdisc.kind, "clsact") != 0)
+		return err;
+	return bpf_tc_hook_destroy(&hook);
+}
+
+/* ---- filters -------------------------------------------------------------------------------------------------- */
+
+static int attach(__u32 ifindex, const struct hook *hook, int program, bool replace)
+{
+	LIBBPF_OPTS(bpf_tc_hook, where, .ifindex = ifindex, .attach_point = hook->point);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = program, .handle = ATTACH_HANDLE, .priority = ATTACH_PRIORITY,
+		    .flags = replace ? BPF_TC_F_REPLACE : 0);
+
+	return bpf_tc_attach(&where, &opts);
+}
+
+static int detach(__u32 ifindex, const struct hook *hook)
+{
+	LIBBPF_OPTS(bpf_tc_hook, where, .ifindex = ifindex, .attach_point = hook->point);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = ATTACH_HANDLE, .priority = ATTACH_PRIORITY);
+
+	return bpf_tc_detach(&where, &opts);
+}
+
+int attach_programs(const char *iface, __u32 ifindex, const int program[NUM_ATTACH_HOOK], bool *qdisc_ours,
+		    struct fault *fault)
+{
+	struct filters filters[NUM_ATTACH_HOOK];
+	bool created = false;
+	int err, i = 0;
+
+	err = create_qdisc(iface, ifindex, &created, fault);
+	if (err)
+		return err;
+	err = read_hooks(ifindex, filters);
+	if (err) {
+		fault_set_errno(fault, -err, "cannot read the tc filters of %s", iface);
+		goto undo;
+	}
+	/* Ingress first: whatever is sent translated, its reply will be. */
+	for (i = 0; i < NUM_ATTACH_HOOK; i++) {
+		if (filters[i].taken)
+			err = fault_set(fault, EEXIST,
+					"cannot attach to %s: a tc filter that is not ours has priority %u and handle %#x; any "
+					"other would be accepted",
+					iface, ATTACH_PRIORITY, ATTACH_HANDLE);
+		else
+			err = attach(ifindex, &hooks[i], program[i], filters[i].ours);
+		if (err && !filters[i].taken)
+			fault_set_errno(fault, -err, "cannot attach %s to %s", hooks[i].program, iface);
+		if (err)
+			goto undo;
+	}
+	*qdisc_ours |= created;
+	return 0;
+undo:
+	/* A filter that was there before stays, in its new form: packets depend on it. */
+	while (--i >= 0)
+		if (!filters[i].ours)
+			detach(ifindex, &hooks[i]);
+	if (created)
+		destroy_qdisc(ifindex);
+	return err;
+}
+
+int attach_count(__u32 ifindex)
+{
+	struct filters filters[NUM_ATTACH_HOOK];
+	int err = read_hooks(ifindex, filters);
+
+	return err ? err : (int)(filters[ATTACH_INGRESS].ours + filters[ATTACH_EGRESS].ours);
+}
+
+static bool is_gone(int err)
+{
+	return err == -ENODEV || err == -ENOENT || err == -EINVAL;
+}
+
+int attach_remove(const char *iface, __u32 ifindex, bool qdisc_ours, unsigned int *ret_removed, struct fault *fault)
+{
+	struct filters filters[NUM_ATTACH_HOOK];
+	unsigned int removed = 0, others = 0;
+	int err = read_hooks(ifindex, filters);
+
+	if (err && !is_gone(err))
+		return fault_set_errno(fault, -err, "cannot read the tc filters of %s", iface);
+	/* Egress first: a session made now would wait for replies in vain. */
+	for (int i = NUM_ATTACH_HOOK - 1; i >= 0 && !err; i--) {
+		others += filters[i].others;
+		if (!filters[i].ours)
+			continue;
+		err = detach(ifindex, &hooks[i]);
+		if (err && !is_gone(err))
+			return fault_set_errno(fault, -err, "cannot detach %s from %s", hooks[i].program, iface);
+		removed++;
+	}
+	if (!err && qdisc_ours && !others) {
+		err = destroy_qdisc(ifindex);
+		if (err && !is_gone(err))
+			return fault_set_errno(fault, -err, "cannot remove the clsact qdisc of %s", iface);
+	}
+	if (ret_removed)
+		*ret_removed = removed;
+	return 0;
+}
