@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Loading, pinning and adopting the data plane.
+ *
+ * A run that begins pins the maps of the contract, and the program that sweeps; the header last, so that pins without a
+ * header are the remains of a start that was killed, which nobody has ever attached. A run that finds a header takes the
+ * maps over (the programs it loads are given the pinned maps) and then replaces the programs in place, one atomic
+ * exchange each. Old and new programs work on the same table and the same locks, so for the moment that both are in use
+ * they are like two CPUs.
+ *
+ * The pin "clsact-IFINDEX" (any object would do, it is the sweep's) says that the qdisc of that interface was made by us.
+ */
+#include "dataplane.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "bpf/tc.skel.h"
+#include "clock.h"
+#include "daemon.h"
+#include "jiffies.h"
+#include "link.h"
+#include "log.h"
+
+/* What outlives a run. The header is the last to be pinned. Other maps are each load's own. */
+static const char *const pinned_map[] = {
+	"store", "locks", "config", "counters", "limits", "gateways", "events", "header",
+};
+
+#define NUM_PINNED_MAP (sizeof(pinned_map) / sizeof(pinned_map[0]))
+#define PIN_SWEEP "sweep"
+#define PIN_NAME 32
+
+/* A session is two entries, and the table is filled to three quarters: 2 / 0.75 / BUCKET_ENTRIES buckets a session. */
+#define BUCKETS_PER_3_SESSIONS 2
+_Static_assert(BUCKETS_PER_3_SESSIONS * BUCKET_ENTRIES * 3 == 3 * 2 * 4, "three quarters");
+#define MIN_BUCKETS 2 /* the two choices of a key differ */
+#define MIN_STASH 16
+#define STASH_SHARE 64
+#define MAX_SESSIONS (1u << 28) /* an index has 32 bits */
+
+/* Of the memory that is available, in percent, what a table may take. */
+#define MEMORY_SHARE 80
+
+/* ---- what libbpf says ----------------------------------------------------------------------------------------- */
+
+/* The last warning, for the one line that reports a failure; all of it with BAUTA_DEBUG in the environment. */
+static char last_warning[256];
+
+static int take_message(enum libbpf_print_level level, const char *format, va_list args)
+{
+	va_list copy;
+
+	if (getenv("BAUTA_DEBUG")) {
+		va_copy(copy, args);
+		vfprintf(stderr, format, copy);
+		va_end(copy);
+	}
+	/* The verifier's log is many lines; its last ones say it. */
+	if (level == LIBBPF_WARN && !strstr(format, "BEGIN PROG LOAD LOG"))
+		vsnprintf(last_warning, sizeof(last_warning), format, args);
+	last_warning[strcspn(last_warning, "\n")] = '\0';
+	return 0;
+}
+
+/* ---- size ----------------------------------------------------------------------------------------------------- */
+
+static __u32 count_buckets(__u32 num_sessions)
+{
+	__u32 buckets = ((__u64)num_sessions * BUCKETS_PER_3_SESSIONS + 2) / 3;
+
+	return buckets < MIN_BUCKETS ? MIN_BUCKETS : buckets;
+}
+
+static __u32 count_sessions(__u32 num_buckets)
+{
+	return (__u64)num_buckets * 3 / BUCKETS_PER_3_SESSIONS;
+}
+
+/* Bytes that could be had without swapping; 0 if the kernel does not say. */
+static __u64 read_available(void)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	unsigned long long kib = 0;
+	char line[128];
+
+	if (!file)
+		return 0;
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
+			break;
+	fclose(file);
+	return kib * 1024;
+}
+
+/* Asked before the kernel is: it would rather kill a process than refuse a map. */
+static int check_memory(__u32 num_sessions, __u64 bytes, struct fault *fault)
+{
+	__u64 available = read_available();
+	__u64 most = available / 100 * MEMORY_SHARE;
+
+	if (!available || bytes <= most)
+		return 0;
+	return fault_set(fault, ENOMEM,
+			 "too little memory for %u sessions: their table takes %llu MiB, and %llu MiB are available; "
+			 "--sessions %llu or less would be accepted",
+			 num_sessions, (unsigned long long)bytes >> 20, (unsigned long long)available >> 20,
+			 (unsigned long long)num_sessions * (most >> 10) / (bytes >> 10));
+}
+
+static int choose_shape(__u32 num_sessions, struct store_shape *ret_shape, struct fault *fault)
+{
+	struct store_shape shape;
+	int err;
+
+	if (num_sessions > MAX_SESSIONS)
+		return fault_set(fault, EINVAL, "cannot make a table for %u sessions: up to %u would be accepted",
+				 num_sessions, MAX_SESSIONS);
+	shape.num_buckets = count_buckets(num_sessions);
+	shape.num_stash = shape.num_buckets / STASH_SHARE;
+	if (shape.num_stash < MIN_STASH)
+		shape.num_stash = MIN_STASH;
+	err = check_memory(num_sessions, ((__u64)shape.num_buckets + shape.num_stash) * sizeof(struct bucket), fault);
+	if (err)
+		return err;
+	if (getrandom(shape.hash_key, sizeof(shape.hash_key), 0) != sizeof(shape.hash_key))
+		return fault_set_errno(fault, errno, "cannot draw a hash key");
+	*ret_shape = shape;
+	return 0;
+}
+
+/* ---- loading -------------------------------------------------------------------------------------------------- */
+
+static int load(struct dataplane *dataplane, const struct store_shape *shape, const struct clock *clock, __u32 l2_len,
+		struct fault *fault)
+{
+	struct tc *programs = dataplane->programs;
+	int err;
+
+	memcpy((void *)&programs->rodata->shape, shape, sizeof(*shape));
+	*(__u64 *)&programs->rodata->clock_mult = clock->mult;
+	*(__u32 *)&programs->rodata->l2_len = l2_len;
+	last_warning[0] = '\0';
+	err = tc__load(programs);
+	if (err == -ENOMEM)
+		return fault_set(fault, ENOMEM,
+				 "cannot make a table for %u sessions: no memory for it; a smaller --sessions would be accepted",
+				 count_sessions(shape->num_buckets));
+	if (err)
+		return fault_set_errno(fault, -err,
+				       "cannot load the BPF programs (needed: kernel 6.1 or later; BAUTA_DEBUG=1 shows more)%s%s",
+				       last_warning[0] ? ": " : "", last_warning);
+	dataplane->gateways_fd = bpf_map__fd(programs->maps.gateways);
+	dataplane->events_fd = bpf_map__fd(programs->maps.events);
+	dataplane->sweep_fd = bpf_program__fd(programs->progs.bauta_sweep);
+	return 0;
+}
+
+/* ---- pins ----------------------------------------------------------------------------------------------------- */
+
+static bool is_pinned(const struct instance *instance, const char *name)
+{
+	char path[PIN_PATH];
+
+	return access(instance_pin(instance, name, path), F_OK) == 0;
+}
+
+/* Pins over what may be there: by way of a name beside it, so that there is one at any moment. */
+static int pin(const struct instance *instance, int fd, const char *name, struct fault *fault)
+{
+	char path[PIN_PATH], beside[PIN_PATH], new_name[PIN_NAME];
+	int err;
+
+	snprintf(new_name, sizeof(new_name), "%s-new", name);
+	instance_pin(instance, name, path);
+	instance_pin(instance, new_name, beside);
+	unlink(beside);
+	err = bpf_obj_pin(fd, beside);
+	if (!err && rename(beside, path)) {
+		err = -errno;
+		unlink(beside);
+	}
+	return err ? fault_set_errno(fault, -err, "cannot pin %s", path) : 0;
+}
+
+static char *qdisc_pin(__u32 ifindex, char name[PIN_NAME])
+{
+	snprintf(name, PIN_NAME, "clsact-%u", ifindex);
+	return name;
+}
+
+static bool is_qdisc_ours(const struct instance *instance, __u32 ifindex)
+{
+	char name[PIN_NAME];
+
+	return is_pinned(instance, qdisc_pin(ifindex, name));
+}
+
+static int pin_all(struct dataplane *dataplane, struct fault *fault)
+{
+	const struct instance *instance = dataplane->instance;
+	int err;
+
+	if (mkdir(instance->pins, 0700) && errno != EEXIST)
+		return fault_set_errno(fault, errno, "cannot make %s", instance->pins);
+	err = pin(instance, dataplane->sweep_fd, PIN_SWEEP, fault);
+	for (size_t i = 0; i < NUM_PINNED_MAP && !err; i++)
+		err = pin(instance, bpf_object__find_map_fd_by_name(dataplane->programs->obj, pinned_map[i]),
+			  pinned_map[i], fault);
+	return err;
+}
+
+/* ---- a new data plane ----------------------------------------------------------------------------------------- */
+
+static int choose_clock(__u32 factor, struct clock *ret_clock, struct fault *fault)
+{
+	__u64 jiffies, mono_ns;
+	__u32 hz = clock_read_hz();
+	int err;
+
+	if (!hz)
+		return fault_set(fault, ENOTSUP, "cannot tell how often the kernel's clock ticks");
+	err = jiffies_read(&jiffies, &mono_ns, fault);
+	if (!err)
+		*ret_clock = clock_make(hz, factor, jiffies, mono_ns);
+	return err;
+}
+
+static int write_header(const struct dataplane *dataplane, const struct store_shape *shape, const struct clock *clock,
+			__u32 l2_len, struct fault *fault)
+{
+	struct header header = {
+		.magic = LAYOUT_MAGIC,
+		.layout = LAYOUT_VERSION,
+		.shape = *shape,
+		.clock = *clock,
+		.l2_len = l2_len,
+	};
+	__u32 zero = 0;
+	int err = bpf_map_update_elem(bpf_map__fd(dataplane->programs->maps.header), &zero, &header, BPF_ANY);
+
+	return err ? fault_set_errno(fault, -err, "cannot write the header of the table") : 0;
+}
+
+static int create(struct dataplane *dataplane, const struct dataplane_wish *wish, struct fault *fault)
+{
+	struct store_shape shape;
+	struct clock clock;
+	int err;
+
+	err = choose_shape(wish->num_sessions ? wish->num_sessions : DEFAULT_SESSIONS, &shape, fault);
+	if (!err)
+		err = choose_clock(wish->clock_factor ? wish->clock_factor : 1, &clock, fault);
+	if (err)
+		return err;
+	bpf_map__set_max_entries(dataplane->programs->maps.store, shape.num_buckets + shape.num_stash);
+	err = load(dataplane, &shape, &clock, wish->l2_len, fault);
+	if (!err)
+		err = write_header(dataplane, &shape, &clock, wish->l2_len, fault);
+	if (err)
+		return err;
+	err = pin_all(dataplane, fault);
+	if (!err)
+		err = table_open(dataplane->instance, TABLE_WRITE, &dataplane->table, fault);
+	if (err)
+		instance_remove(dataplane->instance, &(struct fault){});
+	return err;
+}
+
+/* ---- adopting one --------------------------------------------------------------------------------------------- */
+
+/* The layout version says that the records are the same; this, that the maps are. */
+static bool fits(struct bpf_map *map, int fd)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+	/* clang and the kernel agree on the size; the number of buckets is the table's own affair */
+	bool sized = strcmp(bpf_map__name(map), "store") != 0;
+
+	return bpf_obj_get_info_by_fd(fd, &info, &len) == 0 && info.type == bpf_map__type(map) &&
+	       info.key_size == bpf_map__key_size(map) && info.value_size == bpf_map__value_size(map) &&
+	       (!sized || info.max_entries == bpf_map__max_entries(map));
+}
+
+static int reuse_maps(const struct dataplane *dataplane, struct fault *fault)
+{
+	const char *iface = dataplane->instance->iface;
+	char path[PIN_PATH];
+	int err = 0;
+
+	for (size_t i = 0; i < NUM_PINNED_MAP && !err; i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(dataplane->programs->obj, pinned_map[i]);
+		int fd = bpf_obj_get(instance_pin(dataplane->instance, pinned_map[i], path));
+
+		if (fd < 0)
+			return fault_set_errno(fault, -fd,
+					       "cannot take over the data plane of %s: its map \"%s\" (`bauta down -e %s` removes "
+					       "it, and ends its sessions)",
+					       iface, pinned_map[i], iface);
+		if (!fits(map, fd))
+			err = fault_set(fault, EPROTO,
+					"cannot take over the data plane of %s: its map \"%s\" was made by another version "
+					"(`bauta down -e %s` removes it, and ends its sessions)",
+					iface, pinned_map[i], iface);
+		else if ((err = bpf_map__reuse_fd(map, fd)))
+			fault_set_errno(fault, -err, "cannot take over %s", path);
+		close(fd);
+	}
+	return err;
+}
+
+static void say_what_is_kept(const struct dataplane *dataplane, const struct dataplane_wish *wish)
+{
+	const char *iface = dataplane->instance->iface;
+	const struct header *header = dataplane->table.header;
+
+	if (wish->num_sessions && count_buckets(wish->num_sessions) != header->shape.num_buckets)
+		log_warn("%s keeps its table for %u sessions, not %u as asked for: a new size takes a new table (`bauta down -e "
+			 "%s` first; that ends the sessions)",
+			 iface, dataplane_capacity(dataplane), wish->num_sessions, iface);
+	if (wish->clock_factor && wish->clock_factor != header->clock.factor)
+		log_warn("%s keeps its clock factor %u, not %u as asked for (`bauta down -e %s` first; that ends the sessions)",
+			 iface, header->clock.factor, wish->clock_factor, iface);
+}
+
+static int adopt(struct dataplane *dataplane, const struct dataplane_wish *wish, struct fault *fault)
+{
+	struct header *header;
+	int err;
+
+	err = table_open(dataplane->instance, TABLE_WRITE, &dataplane->table, fault);
+	if (!err)
+		err = reuse_maps(dataplane, fault);
+	if (err)
+		return err;
+	header = dataplane->table.header;
+	err = load(dataplane, &header->shape, &header->clock, wish->l2_len, fault);
+	if (!err)
+		err = pin(dataplane->instance, dataplane->sweep_fd, PIN_SWEEP, fault);
+	if (err)
+		return err;
+	header->l2_len = wish->l2_len;
+	dataplane->adopted = true;
+	say_what_is_kept(dataplane, wish);
+	return 0;
+}
+
+/* ---- for others ----------------------------------------------------------------------------------------------- */
+
+int dataplane_open(const struct instance *instance, const struct dataplane_wish *wish, struct dataplane *ret_dataplane,
+		   struct fault *fault)
+{
+	struct dataplane *dataplane = ret_dataplane; /* in place: `platform` points into its table */
+	int err;
+
+	libbpf_set_print(take_message);
+	*dataplane = (struct dataplane){ .instance = instance, .programs = tc__open() };
+	if (!dataplane->programs)
+		return fault_set_errno(fault, errno, "cannot open the BPF programs");
+	if (is_pinned(instance, "header"))
+		err = adopt(dataplane, wish, fault);
+	else
+		err = create(dataplane, wish, fault);
+	if (err)
+		dataplane_close(dataplane);
+	return err;
+}
+
+void dataplane_close(struct dataplane *dataplane)
+{
+	if (!dataplane || !dataplane->programs)
+		return;
+	table_close(&dataplane->table);
+	tc__destroy(dataplane->programs);
+	dataplane->programs = NULL;
+}
+
+int dataplane_attach(struct dataplane *dataplane, __u32 ifindex, struct fault *fault)
+{
+	const struct instance *instance = dataplane->instance;
+	const int programs[NUM_ATTACH_HOOK] = {
+		[ATTACH_INGRESS] = bpf_program__fd(dataplane->programs->progs.bauta_ingress),
+		[ATTACH_EGRESS] = bpf_program__fd(dataplane->programs->progs.bauta_egress),
+	};
+	struct header *header = dataplane->table.header;
+	char path[PIN_PATH], name[PIN_NAME];
+	bool made = false;
+	int err;
+
+	err = attach_programs(instance->iface, ifindex, programs, &made, fault);
+	if (!err && made)
+		err = pin(instance, dataplane->sweep_fd, qdisc_pin(ifindex, name), fault);
+	if (err) {
+		if (made)
+			attach_remove(instance->iface, ifindex, true, NULL, &(struct fault){});
+		return err;
+	}
+	if (header->ifindex != ifindex)
+		unlink(instance_pin(instance, qdisc_pin(header->ifindex, name), path));
+	header->ifindex = ifindex;
+	return 0;
+}
+
+int dataplane_detach(const struct instance *instance, __u32 ifindex, unsigned int *ret_removed, struct fault *fault)
+{
+	return attach_remove(instance->iface, ifindex, is_qdisc_ours(instance, ifindex), ret_removed, fault);
+}
+
+int dataplane_configure(struct dataplane *dataplane, const struct config *config, struct fault *fault)
+{
+	__u32 zero = 0;
+	int err = bpf_map_update_elem(bpf_map__fd(dataplane->programs->maps.config), &zero, config, BPF_ANY);
+
+	if (err)
+		return fault_set_errno(fault, -err, "cannot write the configuration");
+	dataplane->table.config = *config;
+	return 0;
+}
+
+__u32 dataplane_capacity(const struct dataplane *dataplane)
+{
+	return count_sessions(dataplane->table.header->shape.num_buckets);
+}
+
+int dataplane_remove(const struct instance *instance, bool *ret_found, struct fault *fault)
+{
+	bool pinned = access(instance->pins, F_OK) == 0;
+	struct mnl_socket *socket;
+	unsigned int removed = 0;
+	struct link link;
+	int err;
+
+	err = netlink_open(&socket);
+	if (err)
+		return fault_set_errno(fault, -err, "cannot open rtnetlink");
+	err = link_read(socket, instance->iface, &link);
+	netlink_close(socket);
+	if (err && err != -ENODEV)
+		return fault_set_errno(fault, -err, "cannot ask for %s", instance->iface);
+	/* The filters before the maps: they are what packets meet. */
+	if (!err)
+		err = dataplane_detach(instance, link.ifindex, &removed, fault);
+	else
+		err = 0;
+	if (!err)
+		err = instance_remove(instance, fault);
+	if (!err)
+		*ret_found = pinned || removed;
+	return err;
+}
