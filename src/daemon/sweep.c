@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The sweep (DESIGN.md §8).
+ *
+ * User space reads the table, which costs about a nanosecond a slot, and only makes up a list of candidates. Whether one
+ * goes is decided by the BPF program bauta_sweep, under the locks that all writers use: first it marks a session that
+ * has expired, at a later pass it frees it, unless a packet came between. A pass takes seconds, so that a big table costs
+ * little; where a test has made the clock faster, passes are faster too.
+ */
+#include "sweep.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+
+#include "clock.h"
+#include "log.h"
+#include "session.h"
+#include "store.h"
+#include "table.h"
+
+#define PASS_MIN_MS 2000u
+#define PASS_MAX_MS 10000u
+#define PASS_FAST_MS 250u      /* however fast the clock is */
+#define ENTRIES_PER_MS 4096u   /* one million takes 256 ms on top of the shortest pass */
+#define STEPS_PER_PASS 8u
+#define TICK_MIN_MS 50u
+
+static __u32 choose_pass_ms(__u32 num_entries, __u32 factor)
+{
+	__u32 pass_ms = PASS_MIN_MS + num_entries / ENTRIES_PER_MS;
+
+	if (pass_ms > PASS_MAX_MS)
+		pass_ms = PASS_MAX_MS;
+	pass_ms /= factor;
+	return pass_ms < PASS_FAST_MS ? PASS_FAST_MS : pass_ms;
+}
+
+void sweep_init(struct sweep *sweep, const struct dataplane *dataplane)
+{
+	__u32 pass_ms = choose_pass_ms(table_num_entries(), dataplane->table.header->clock.factor);
+
+	memset(sweep, 0, sizeof(*sweep));
+	sweep->dataplane = dataplane;
+	sweep->expire.head.op = SWEEP_EXPIRE;
+	sweep->flush.head.op = SWEEP_FLUSH;
+	sweep->tick_ms = pass_ms / STEPS_PER_PASS;
+	if (sweep->tick_ms < TICK_MIN_MS)
+		sweep->tick_ms = TICK_MIN_MS;
+}
+
+/* Has the program treat a batch and empties it: how many sessions were removed. */
+static __u32 send_batch(const struct sweep *sweep, struct sweep_request *request)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = request, .data_size_in = sizeof(*request), .repeat = 1);
+	static bool told;
+	int err;
+
+	if (!request->head.num)
+		return 0;
+	err = bpf_prog_test_run_opts(sweep->dataplane->sweep_fd, &opts);
+	request->head.num = 0;
+	if (err && !told) {
+		log_error("cannot run the sweep: %s; sessions end only where others need their place", strerror(-err));
+		told = true;
+	}
+	return err ? 0 : opts.retval;
+}
+
+static __u32 add_candidate(const struct sweep *sweep, struct sweep_request *request, __u32 index)
+{
+	request->index[request->head.num++] = index;
+	return request->head.num == SWEEP_BATCH ? send_batch(sweep, request) : 0;
+}
+
+static bool is_foreign(const struct sweep *sweep, __be32 external)
+{
+	const struct config *config = &sweep->dataplane->table.config;
+
+	for (__u32 i = 0; i < config->num_own; i++)
+		if (config->own[i] == external)
+			return false;
+	return !sweep->keep_foreign;
+}
+
+/* No session expires sooner after the last packet than this. */
+static __u32 shortest_timeout(const struct config *config)
+{
+	__u32 shortest = config->timeout_s[0];
+
+	for (int i = 1; i < NUM_TIMEOUT; i++)
+		if (config->timeout_s[i] < shortest)
+			shortest = config->timeout_s[i];
+	return shortest;
+}
+
+/* The program looks again, so this may be wrong, in either direction, when the entry changes meanwhile. */
+static bool is_due(const struct config *config, struct entry *entry, __u32 life, __u32 shortest_s)
+{
+	__u32 now = platform_now();
+	struct entry *twin;
+	__u32 twin_life;
+
+	if (life_phase(life) == PHASE_DYING)
+		return life_idle(life, now) >= 1;
+	/* The twin is another cache line: not for those that have just been busy. */
+	if (life_idle(life, now) < shortest_s)
+		return false;
+	twin = store_entry(READ_ONCE(entry->twin));
+	if (!twin)
+		return false;
+	twin_life = READ_ONCE(twin->life);
+	return life_phase(twin_life) == PHASE_DYING ||
+	       !session_expires(config, READ_ONCE(entry->proto), life, twin_life, now);
+}
+
+static void look_at(struct sweep *sweep, __u32 index, __u32 shortest_s)
+{
+	const struct config *config = &sweep->dataplane->table.config;
+	struct entry *entry = store_entry(index);
+	__u32 life = READ_ONCE(entry->life);
+
+	if (!life_is_visible(life) || (READ_ONCE(entry->flags) & (ENTRY_INBOUND | ENTRY_MAPPING)))
+		return;
+	if (is_foreign(sweep, READ_ONCE(entry->new_addr)))
+		add_candidate(sweep, &sweep->flush, index);
+	else if (is_due(config, entry, life, shortest_s))
+		add_candidate(sweep, &sweep->expire, index);
+}
+
+void sweep_step(struct sweep *sweep)
+{
+	const struct header *header = sweep->dataplane->table.header;
+	__u32 shortest_s = shortest_timeout(&sweep->dataplane->table.config);
+	__u32 num = table_num_entries();
+	__u32 pass_ms = choose_pass_ms(num, header->clock.factor);
+	__u64 end = sweep->cursor + (__u64)num * sweep->tick_ms / pass_ms + 1;
+
+	if (!READ_ONCE(header->num_sessions)) {
+		sweep->cursor = 0;
+		return;
+	}
+	platform.now = clock_now(&header->clock);
+	while (sweep->cursor < num && sweep->cursor < end)
+		look_at(sweep, sweep->cursor++, shortest_s);
+	if (sweep->cursor == num)
+		sweep->cursor = 0;
+	send_batch(sweep, &sweep->expire);
+	send_batch(sweep, &sweep->flush);
+}
+
+__u64 sweep_flush_foreign(struct sweep *sweep)
+{
+	__u64 removed = 0;
+	__u32 cursor = 0;
+	struct row row;
+
+	while (table_next(&cursor, &row))
+		if (!row_is_mapping(&row) && is_foreign(sweep, row.pair.external.addr))
+			removed += add_candidate(sweep, &sweep->flush, row.out_index);
+	return removed + send_batch(sweep, &sweep->flush);
+}

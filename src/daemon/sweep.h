@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Expiry: a paced walk over the mapped table, whose candidates a BPF program removes. */
+#ifndef BAUTA_SWEEP_H
+#define BAUTA_SWEEP_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+
+#include "contract.h"
+#include "dataplane.h"
+
+struct sweep {
+	const struct dataplane *dataplane;
+	__u32 cursor;  /* the entry that comes next */
+	__u32 tick_ms; /* how often sweep_step() wants to be called */
+	bool keep_foreign; /* while the interface is away: its addresses may come back with it */
+	struct sweep_request expire;
+	struct sweep_request flush;
+};
+
+/* Sets the pace from the size of the table and the factor of its clock. */
+void sweep_init(struct sweep *sweep, const struct dataplane *dataplane);
+
+/* Goes on for one tick. Next to nothing when the table is empty. */
+void sweep_step(struct sweep *sweep);
+
+/* Ends at once all sessions whose external address is none of ours any more; returns how many there were. */
+__u64 sweep_flush_foreign(struct sweep *sweep);
+
+#endif
