@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reading events from the ring buffer and telling them.
+ *
+ * An event is of an outbound packet: its source is the internal endpoint, its destination the remote. Who holds the
+ * tuple in its way is a session, known by its internal endpoint, or a socket of the host, whose process is looked for.
+ */
+#include "event_log.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <bpf/libbpf.h>
+
+#include "clock.h"
+#include "contract.h"
+#include "endpoint.h"
+#include "event_socket.h"
+#include "log.h"
+#include "reason_text.h"
+#include "sockets.h"
+#include "words.h"
+
+#define NS_PER_S 1000000000ull
+#define NS_PER_MS 1000000ull
+
+/* Looking for a process goes through all of /proc. */
+#define SEARCH_PAUSE_NS (200 * NS_PER_MS)
+
+struct event_log {
+	struct ring_buffer *ring;
+	struct event_socket *socket;
+	__u64 searched_ns; /* when a process was looked for last */
+};
+
+/* An event, in the words of the interfaces. */
+struct report {
+	const struct event *event;
+	const struct reason_text *reason;
+	char time[40];
+	char proto[12];
+	char internal[ENDPOINT_TEXT];
+	char external[ENDPOINT_TEXT]; /* "": none was given */
+	char remote[ENDPOINT_TEXT];
+	char owner[ENDPOINT_TEXT];    /* whose tuple it is; "": nobody's in particular */
+	struct process process;       /* pid 0: not known */
+};
+
+/* ISO 8601 in UTC, to the millisecond. */
+static void format_time(__u64 mono_ns, char *text, size_t size)
+{
+	struct timespec now;
+	struct tm parts;
+	size_t len;
+	__u64 ns;
+	time_t s;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	ns = now.tv_sec * NS_PER_S + now.tv_nsec - (clock_read_mono_ns() - mono_ns);
+	s = ns / NS_PER_S;
+	gmtime_r(&s, &parts);
+	len = strftime(text, size, "%Y-%m-%dT%H:%M:%S", &parts);
+	snprintf(text + len, size - len, ".%03uZ", (unsigned int)(ns % NS_PER_S / NS_PER_MS));
+}
+
+/* The process whose socket would receive what the remote sends to `local`. */
+static void find_process(struct event_log *log, __u8 proto, struct endpoint local, struct endpoint remote,
+			 struct process *ret_process)
+{
+	__u64 now_ns = clock_read_mono_ns();
+	const struct host_socket *socket;
+	struct sockets sockets;
+	struct fault fault;
+
+	if (log->searched_ns && now_ns - log->searched_ns < SEARCH_PAUSE_NS)
+		return;
+	if (sockets_read(&sockets, &fault))
+		return;
+	socket = sockets_find(&sockets, proto, local, remote);
+	if (socket && socket->inode)
+		process_find(socket->inode, ret_process);
+	sockets_free(&sockets);
+	log->searched_ns = clock_read_mono_ns();
+}
+
+static void make_report(struct event_log *log, const struct event *event, struct report *report)
+{
+	struct endpoint internal = { .addr = event->src, .port = event->sport };
+	struct endpoint external = { .addr = event->external, .port = event->external_port };
+	struct endpoint remote = { .addr = event->dst, .port = event->dport };
+	struct endpoint owner = { .addr = event->owner_addr, .port = event->owner_port };
+	const char *proto = proto_name(event->proto);
+
+	memset(report, 0, sizeof(*report));
+	report->event = event;
+	report->reason = &reason_text[event->reason];
+	format_time(event->time_ns, report->time, sizeof(report->time));
+	if (proto)
+		snprintf(report->proto, sizeof(report->proto), "%s", proto);
+	else
+		snprintf(report->proto, sizeof(report->proto), "%u", event->proto);
+	endpoint_format(internal, report->internal);
+	endpoint_format(remote, report->remote);
+	if (external.addr)
+		endpoint_format(external, report->external);
+	if (event->owner == OWNER_NONE)
+		return;
+	endpoint_format(owner, report->owner);
+	if (event->owner == OWNER_HOST)
+		find_process(log, event->proto, owner, remote, &report->process);
+}
+
+/* "; 192.0.2.1:50000 is held by nc (pid 1234)", or "". */
+static void format_owner(const struct report *report, char *text, size_t size)
+{
+	switch ((enum owner_kind)report->event->owner) {
+	case OWNER_NONE:
+		*text = '\0';
+		return;
+	case OWNER_SESSION:
+		snprintf(text, size, "; in its way: the session of %s", report->owner);
+		return;
+	case OWNER_HOST:
+		break;
+	}
+	if (report->process.pid)
+		snprintf(text, size, "; in its way: this machine's %s (pid %d) at %s", report->process.comm,
+			 report->process.pid, report->owner);
+	else
+		snprintf(text, size, "; in its way: a socket of this machine at %s", report->owner);
+}
+
+static void tell_operator(const struct report *report)
+{
+	char owner[128], suppressed[64] = "";
+
+	format_owner(report, owner, sizeof(owner));
+	if (report->event->suppressed)
+		snprintf(suppressed, sizeof(suppressed), "; %u more like it were not reported", report->event->suppressed);
+	log_warn("%s: %s %s -> %s%s%s: %s%s%s", report->reason->name, report->proto, report->internal, report->remote,
+		 report->external[0] ? " as " : "", report->external, report->reason->meaning, owner, suppressed);
+}
+
+static json_t *text_or_null(const char *text)
+{
+	return *text ? json_string(text) : json_null();
+}
+
+static json_t *owner_kind_json(const struct report *report)
+{
+	switch ((enum owner_kind)report->event->owner) {
+	case OWNER_NONE:
+		break;
+	case OWNER_SESSION:
+		return json_string("session");
+	case OWNER_HOST:
+		return json_string("process");
+	}
+	return json_string("nobody");
+}
+
+static json_t *report_json(const struct report *report)
+{
+	json_t *object = json_object();
+
+	json_object_set_new(object, "time", json_string(report->time));
+	json_object_set_new(object, "reason", json_string(report->reason->name));
+	json_object_set_new(object, "verdict", json_string(verdict_name[reason_verdict(report->event->reason)]));
+	json_object_set_new(object, "proto", json_string(report->proto));
+	json_object_set_new(object, "internal", json_string(report->internal));
+	json_object_set_new(object, "external", text_or_null(report->external));
+	json_object_set_new(object, "remote", json_string(report->remote));
+	json_object_set_new(object, "host", json_boolean(report->event->from_host));
+	json_object_set_new(object, "owner", owner_kind_json(report));
+	json_object_set_new(object, "owner_endpoint", text_or_null(report->owner));
+	if (report->process.pid) {
+		json_object_set_new(object, "pid", json_integer(report->process.pid));
+		json_object_set_new(object, "process", json_string(report->process.comm));
+	}
+	json_object_set_new(object, "suppressed", json_integer(report->event->suppressed));
+	json_object_set_new(object, "text", json_string(report->reason->meaning));
+	return object;
+}
+
+static void tell_clients(struct event_log *log, const struct report *report)
+{
+	json_t *object;
+	char *line;
+
+	if (!event_socket_num_clients(log->socket))
+		return;
+	object = report_json(report);
+	line = json_dumps(object, JSON_COMPACT);
+	json_decref(object);
+	if (!line)
+		return;
+	event_socket_send(log->socket, line, strlen(line));
+	event_socket_send(log->socket, "\n", 1);
+	free(line);
+}
+
+static int take_event(void *context, void *data, size_t size)
+{
+	const struct event *event = data;
+	struct event_log *log = context;
+	struct report report;
+
+	if (size < sizeof(*event) || event->reason >= NUM_REASON)
+		return 0;
+	make_report(log, event, &report);
+	tell_operator(&report);
+	tell_clients(log, &report);
+	return 0;
+}
+
+int event_log_open(int events_fd, struct event_socket *socket, struct event_log **ret_log, struct fault *fault)
+{
+	struct event_log *log = calloc(1, sizeof(*log));
+
+	if (!log)
+		return fault_set_errno(fault, ENOMEM, "cannot read events");
+	log->socket = socket;
+	log->ring = ring_buffer__new(events_fd, take_event, log, NULL);
+	if (!log->ring) {
+		int err = errno;
+
+		free(log);
+		return fault_set_errno(fault, err, "cannot read events");
+	}
+	*ret_log = log;
+	return 0;
+}
+
+void event_log_close(struct event_log *log)
+{
+	if (!log)
+		return;
+	ring_buffer__free(log->ring);
+	free(log);
+}
+
+int event_log_fd(const struct event_log *log)
+{
+	return ring_buffer__epoll_fd(log->ring);
+}
+
+void event_log_read(struct event_log *log)
+{
+	ring_buffer__consume(log->ring);
+}
