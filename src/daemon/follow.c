@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Following the machine.
+ *
+ * Nothing is concluded from a single message of rtnetlink: a message only says that it is time to look, and then all is
+ * read anew and compared with what was there. So messages that were lost, merged or overtaken do no harm.
+ *
+ * An address that is gone takes its sessions with it at once: no reply can reach them, and without this a flow that is
+ * kept alive from inside would keep its dead address for ever. An interface that is gone is different: it loses its
+ * addresses only because it goes, and often comes back with the same ones (a modem, a VPN, a module that is reloaded);
+ * its sessions stay until it is back with an address.
+ */
+#include "follow.h"
+
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "attach.h"
+#include "endpoint.h"
+#include "gateways.h"
+#include "link.h"
+#include "log.h"
+#include "sysctl.h"
+
+/* Seconds. RFC 4787 REQ-5, RFC 5382 REQ-5, RFC 7857 §2.2, RFC 5508 REQ-2. */
+static const __u32 timeout_s[NUM_TIMEOUT] = {
+	[TIMEOUT_UDP] = 300,
+	[TIMEOUT_TCP_OPENING] = 240,
+	[TIMEOUT_TCP_ESTABLISHED] = 7440,
+	[TIMEOUT_TCP_CLOSING] = 240,
+	[TIMEOUT_TCP_RESET] = 240,
+	[TIMEOUT_ICMP] = 60,
+};
+
+/* ---- the checks ----------------------------------------------------------------------------------------------- */
+
+static int check_interface(struct follow *follow, struct fault *fault)
+{
+	const char *iface = follow->options->iface;
+	const struct addresses *addresses = &follow->addresses;
+	int err;
+
+	if (!addresses->link.ifindex)
+		return fault_set(fault, ENODEV,
+				 "cannot serve %s: there is no such interface in this network namespace (`ip link` lists them)",
+				 iface);
+	err = link_header_len(iface, &addresses->link, &follow->l2_len, fault);
+	if (err)
+		return err;
+	if (!addresses->link.up)
+		return fault_set(fault, ENETDOWN, "cannot serve %s: it is down (`ip link set %s up`)", iface, iface);
+	if (!addresses->external)
+		return fault_set(fault, EADDRNOTAVAIL,
+				 "cannot serve %s: it has no IPv4 address of global scope (`ip address add ADDRESS/LENGTH dev "
+				 "%s`)",
+				 iface, iface);
+	return 0;
+}
+
+static int read_ports(struct follow *follow, struct fault *fault)
+{
+	if (!follow->options->ports)
+		return sysctl_read_default(&follow->ports, fault);
+	follow->ports = *follow->options->ports;
+	return 0;
+}
+
+int follow_open(struct follow *follow, const struct run_options *options, struct fault *fault)
+{
+	int err;
+
+	memset(follow, 0, sizeof(*follow));
+	follow->options = options;
+	err = netlink_open(&follow->ask);
+	if (!err)
+		err = netlink_open(&follow->news);
+	if (!err)
+		err = netlink_join(follow->news, RTNLGRP_LINK);
+	if (!err)
+		err = netlink_join(follow->news, RTNLGRP_IPV4_IFADDR);
+	if (err)
+		fault_set_errno(fault, -err, "cannot listen to rtnetlink");
+	if (!err) {
+		err = addresses_read(follow->ask, options->iface, &follow->addresses);
+		if (err)
+			fault_set_errno(fault, -err, "cannot read the addresses of this machine");
+	}
+	if (!err)
+		err = check_interface(follow, fault);
+	if (!err)
+		err = read_ports(follow, fault);
+	if (err)
+		follow_close(follow);
+	return err;
+}
+
+void follow_close(struct follow *follow)
+{
+	netlink_close(follow->news);
+	netlink_close(follow->ask);
+	follow->news = NULL;
+	follow->ask = NULL;
+}
+
+/* ---- telling the data plane ----------------------------------------------------------------------------------- */
+
+static int configure(struct follow *follow, struct fault *fault)
+{
+	const struct run_options *options = follow->options;
+	const struct addresses *addresses = &follow->addresses;
+	struct config config;
+	int err;
+
+	memset(&config, 0, sizeof(config)); /* padding too: it is compared */
+	config.external = addresses->external;
+	config.num_own = addresses->num_own;
+	memcpy(config.own, addresses->own, sizeof(config.own));
+	config.num_internal = options->num_internal;
+	memcpy(config.internal, options->internal, sizeof(config.internal));
+	memcpy(config.timeout_s, timeout_s, sizeof(config.timeout_s));
+	err = ranges_to_config(&follow->ports, &config);
+	if (err)
+		return fault_set(fault, -err, "these ports make more than %d ranges; as many would be accepted", MAX_SLICES);
+	if (memcmp(&config, &follow->dataplane->table.config, sizeof(config)) == 0)
+		return 0;
+	return dataplane_configure(follow->dataplane, &config, fault);
+}
+
+static void tell_gateways(struct follow *follow)
+{
+	int err = gateways_write(follow->dataplane->gateways_fd, &follow->addresses);
+
+	if (err)
+		log_warn("cannot keep the addresses of all interfaces: %s; some clients will not be told why a packet of theirs "
+			 "is refused",
+			 strerror(-err));
+}
+
+static void warn_of_left_out(const struct follow *follow)
+{
+	if (follow->addresses.num_own_left_out)
+		log_warn("%s has more than %d addresses; %u are not looked after: what comes for them goes to this machine",
+			 follow->options->iface, MAX_OWN_ADDRS, follow->addresses.num_own_left_out);
+}
+
+int follow_start(struct follow *follow, struct dataplane *dataplane, struct sweep *sweep, struct fault *fault)
+{
+	__u64 ended;
+	int err;
+
+	follow->dataplane = dataplane;
+	follow->sweep = sweep;
+	warn_of_left_out(follow);
+	tell_gateways(follow);
+	err = configure(follow, fault);
+	if (err)
+		return err;
+	ended = sweep_flush_foreign(sweep);
+	if (ended)
+		log_warn("%s has other addresses than before: %llu sessions of those that are gone were ended",
+			 follow->options->iface, ended);
+	err = dataplane_attach(dataplane, follow->addresses.link.ifindex, fault);
+	follow->attached = !err;
+	return err;
+}
+
+/* ---- what changes --------------------------------------------------------------------------------------------- */
+
+/* Says what goes wrong once, though it is tried again and again. */
+static void complain(struct follow *follow, const struct fault *fault)
+{
+	if (strcmp(follow->complaint.text, fault->text) != 0)
+		log_error("%s", fault->text);
+	follow->complaint = *fault;
+}
+
+/* Attaches to an interface that came back, or whose filters somebody removed. */
+static bool attach_again(struct follow *follow)
+{
+	const struct link *link = &follow->addresses.link;
+	struct fault fault;
+	__u32 l2_len;
+	int err;
+
+	err = link_header_len(follow->options->iface, link, &l2_len, &fault);
+	if (!err && l2_len != follow->l2_len)
+		err = fault_set(&fault, EOPNOTSUPP,
+				"cannot serve %s: it came back as another kind of interface; start bauta again",
+				follow->options->iface);
+	if (!err)
+		err = dataplane_attach(follow->dataplane, link->ifindex, &fault);
+	follow->attached = !err;
+	if (err)
+		complain(follow, &fault);
+	return !err;
+}
+
+static void lose_interface(struct follow *follow, __u32 old_ifindex)
+{
+	const char *iface = follow->options->iface;
+
+	/* It may only have another name now; then our filters are still there. */
+	dataplane_detach(follow->dataplane->instance, old_ifindex, NULL, &(struct fault){});
+	follow->attached = false;
+	follow->sweep->keep_foreign = true;
+	log_warn("%s is gone: nothing is translated until it is back; sessions are kept", iface);
+}
+
+static void report_link(struct follow *follow, const struct addresses *old)
+{
+	const struct link *link = &follow->addresses.link;
+	const char *iface = follow->options->iface;
+	bool replaced = link->ifindex != old->link.ifindex;
+
+	if (replaced && old->link.ifindex)
+		lose_interface(follow, old->link.ifindex);
+	if (replaced && link->ifindex && attach_again(follow))
+		log_info("%s is back, and attached to again", iface);
+	if (link->ifindex && old->link.ifindex && !replaced && link->up != old->link.up)
+		log_warn("%s is %s", iface, link->up ? "up again" : "down: nothing leaves by it until it is up");
+}
+
+static void report_addresses(const struct follow *follow, const struct addresses *old, __u64 ended)
+{
+	char new_text[ENDPOINT_TEXT], old_text[ENDPOINT_TEXT];
+	__be32 now = follow->addresses.external;
+	const char *iface = follow->options->iface;
+
+	address_format(now, new_text);
+	address_format(old->external, old_text);
+	if (now == old->external && ended)
+		log_warn("%s has lost an address: %llu sessions of it were ended", iface, ended);
+	if (now == old->external || !follow->addresses.link.ifindex)
+		return;
+	if (!now)
+		log_warn("%s has lost its address %s: %llu sessions were ended, new ones are refused until it has one", iface,
+			 old_text, ended);
+	else if (!old->external)
+		log_info("%s masquerades as %s again: it has an address; %llu sessions of others were ended", iface, new_text,
+			 ended);
+	else
+		log_warn("%s masquerades as %s now, no longer as %s; %llu sessions of addresses that are gone were ended",
+			 iface, new_text, old_text, ended);
+}
+
+void follow_addresses(struct follow *follow)
+{
+	struct addresses old = follow->addresses;
+	struct fault fault;
+	__u64 ended = 0;
+	int err;
+
+	netlink_drain(follow->news);
+	err = addresses_read(follow->ask, follow->options->iface, &follow->addresses);
+	if (err) {
+		log_error("cannot read the addresses of this machine: %s; the last ones are kept", strerror(-err));
+		return;
+	}
+	if (follow->addresses.num_gateways != old.num_gateways ||
+	    memcmp(follow->addresses.gateway, old.gateway, sizeof(old.gateway)) != 0)
+		tell_gateways(follow);
+	if (follow->addresses.num_own_left_out != old.num_own_left_out)
+		warn_of_left_out(follow);
+	if (configure(follow, &fault))
+		log_error("%s", fault.text);
+	report_link(follow, &old);
+	if (follow->addresses.num_own)
+		follow->sweep->keep_foreign = false;
+	if (follow->addresses.num_own != old.num_own ||
+	    memcmp(follow->addresses.own, old.own, sizeof(old.own)) != 0)
+		ended = sweep_flush_foreign(follow->sweep);
+	report_addresses(follow, &old, ended);
+}
+
+static void poll_ports(struct follow *follow)
+{
+	struct ranges old = follow->ports;
+	struct fault fault;
+	char *text;
+
+	if (read_ports(follow, &fault) || configure(follow, &fault)) {
+		follow->ports = old;
+		complain(follow, &fault);
+		return;
+	}
+	if (memcmp(&old, &follow->ports, sizeof(old)) == 0)
+		return;
+	text = follow_ports_text(follow);
+	log_info("%s: the kernel's own port ranges have changed; new sessions get ports %s", follow->options->iface,
+		 text ? text : "?");
+	free(text);
+}
+
+void follow_poll(struct follow *follow)
+{
+	const struct link *link = &follow->addresses.link;
+
+	poll_ports(follow);
+	if (!link->ifindex)
+		return;
+	if (follow->attached) {
+		int count = attach_count(link->ifindex);
+
+		if (count < 0 || count == NUM_ATTACH_HOOK)
+			return;
+		log_warn("somebody removed %s of our filters from %s: attaching again", count ? "one" : "both",
+			 follow->options->iface);
+	}
+	attach_again(follow);
+}
+
+char *follow_ports_text(const struct follow *follow)
+{
+	return ranges_format(&follow->ports);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Following the machine: its interface, its addresses and its own port ranges, and what the data plane is told of them. */
+#ifndef BAUTA_FOLLOW_H
+#define BAUTA_FOLLOW_H
+
+#include <stdbool.h>
+
+#include "address.h"
+#include "daemon.h"
+#include "dataplane.h"
+#include "fault.h"
+#include "netlink.h"
+#include "ranges.h"
+#include "sweep.h"
+
+struct follow {
+	const struct run_options *options;
+	struct dataplane *dataplane;
+	struct sweep *sweep;
+	struct mnl_socket *ask;  /* for requests */
+	struct mnl_socket *news; /* readable when something has changed */
+	struct addresses addresses;
+	struct ranges ports; /* in force */
+	__u32 l2_len;
+	bool attached;
+	struct fault complaint; /* the last one */
+};
+
+/* First the checks: reads all of it, and refuses what cannot be served. Nothing is changed yet. */
+int follow_open(struct follow *follow, const struct run_options *options, struct fault *fault);
+
+/* Takes one that was never opened (all zero). */
+void follow_close(struct follow *follow);
+
+/* Tells the data plane all of it, ends sessions of addresses that are gone, and attaches. */
+int follow_start(struct follow *follow, struct dataplane *dataplane, struct sweep *sweep, struct fault *fault);
+
+/* Interface and addresses may have changed: reads them anew and acts. */
+void follow_addresses(struct follow *follow);
+
+/* The kernel's own port ranges may have changed, or somebody may have taken our filters away. */
+void follow_poll(struct follow *follow);
+
+/* "ports 50000-50099", in force; the caller frees it. */
+char *follow_ports_text(const struct follow *follow);
+
+#endif
