@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* bauta run: the order of start and stop, and the loop between them.
+ *
+ * Start: what can be checked is checked before anything is changed (rights, interface, address, ports); then the
+ * instance is locked, the data plane is loaded and pinned, or taken over from an earlier run; it is told addresses and
+ * ports; and last of all it is attached, ingress before egress. Whatever fails, what was done so far is undone in
+ * reverse; a data plane that was there before is left as it was.
+ *
+ * Between: nothing here ever sees a packet. The loop sweeps out what has expired, follows addresses and sysctls, and
+ * tells events. If this process dies, translation goes on, and the next run takes it up from there.
+ *
+ * Stop: with --keep as if it had died; else filters, qdisc, pins, socket and lock file are removed, in that order.
+ */
+#include "daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "dataplane.h"
+#include "endpoint.h"
+#include "event_log.h"
+#include "event_socket.h"
+#include "fault.h"
+#include "follow.h"
+#include "instance.h"
+#include "log.h"
+#include "repair.h"
+#include "sweep.h"
+#include "sysctl.h"
+#include "systemd.h"
+
+#define POLL_MS 2000
+
+enum watched {
+	WATCH_TERM,
+	WATCH_INT,
+	WATCH_HUP,
+	WATCH_NEWS,
+	WATCH_EVENTS,
+	WATCH_SWEEP,
+	WATCH_POLL,
+	NUM_WATCH,
+};
+
+struct daemon {
+	const struct run_options *options;
+	struct instance instance;
+	int lock;
+	struct follow follow;
+	struct dataplane dataplane;
+	struct sweep sweep;
+	struct event_socket *socket;
+	struct event_log *log;
+	struct event_base *base;
+	struct event *watch[NUM_WATCH];
+};
+
+/* ---- the loop ------------------------------------------------------------------------------------------------- */
+
+static void stop(evutil_socket_t signal, short what, void *context)
+{
+	struct daemon *daemon = context;
+
+	(void)signal;
+	(void)what;
+	event_base_loopbreak(daemon->base);
+}
+
+static void look_at_everything(evutil_socket_t signal, short what, void *context)
+{
+	struct daemon *daemon = context;
+
+	(void)signal;
+	(void)what;
+	follow_addresses(&daemon->follow);
+	follow_poll(&daemon->follow);
+	log_info("%s: addresses and port ranges were read again", daemon->options->iface);
+}
+
+static void look_at_addresses(evutil_socket_t fd, short what, void *context)
+{
+	struct daemon *daemon = context;
+
+	(void)fd;
+	(void)what;
+	follow_addresses(&daemon->follow);
+}
+
+static void read_events(evutil_socket_t fd, short what, void *context)
+{
+	struct daemon *daemon = context;
+
+	(void)fd;
+	(void)what;
+	event_log_read(daemon->log);
+}
+
+static void sweep(evutil_socket_t fd, short what, void *context)
+{
+	struct daemon *daemon = context;
+
+	(void)fd;
+	(void)what;
+	sweep_step(&daemon->sweep);
+}
+
+static void poll_sysctls(evutil_socket_t fd, short what, void *context)
+{
+	struct daemon *daemon = context;
+
+	(void)fd;
+	(void)what;
+	follow_poll(&daemon->follow);
+}
+
+static int watch(struct daemon *daemon, enum watched which, int fd, short what, event_callback_fn call, __u32 every_ms)
+{
+	const struct timeval every = { .tv_sec = every_ms / 1000, .tv_usec = every_ms % 1000 * 1000 };
+	struct event *event = event_new(daemon->base, fd, what | EV_PERSIST, call, daemon);
+
+	daemon->watch[which] = event;
+	return event ? event_add(event, every_ms ? &every : NULL) : -1;
+}
+
+static int watch_all(struct daemon *daemon, struct fault *fault)
+{
+	int news = mnl_socket_get_fd(daemon->follow.news);
+	int events = event_log_fd(daemon->log);
+
+	if (watch(daemon, WATCH_TERM, SIGTERM, EV_SIGNAL, stop, 0) ||
+	    watch(daemon, WATCH_INT, SIGINT, EV_SIGNAL, stop, 0) ||
+	    watch(daemon, WATCH_HUP, SIGHUP, EV_SIGNAL, look_at_everything, 0) ||
+	    watch(daemon, WATCH_NEWS, news, EV_READ, look_at_addresses, 0) ||
+	    watch(daemon, WATCH_EVENTS, events, EV_READ, read_events, 0) ||
+	    watch(daemon, WATCH_SWEEP, -1, EV_TIMEOUT, sweep, daemon->sweep.tick_ms) ||
+	    watch(daemon, WATCH_POLL, -1, EV_TIMEOUT, poll_sysctls, POLL_MS))
+		return fault_set_errno(fault, errno, "cannot watch signals, timers and sockets");
+	return 0;
+}
+
+/* ---- what an operator should know at the start ----------------------------------------------------------------- */
+
+static void warn_of_forwarding(void)
+{
+	FILE *file = fopen("/proc/sys/net/ipv4/ip_forward", "re");
+	int on = 1;
+
+	if (!file)
+		return;
+	if (fscanf(file, "%d", &on) == 1 && !on)
+		log_warn("this machine does not forward packets: `sysctl -w net.ipv4.ip_forward=1` turns it on");
+	fclose(file);
+}
+
+static void tell_of_overlap(const struct run_options *options)
+{
+	struct ranges both, ephemeral;
+	struct fault fault;
+	char *text;
+
+	if (!options->ports || sysctl_read_ephemeral(&ephemeral, &fault))
+		return;
+	both = *options->ports;
+	ranges_intersect(&both, &ephemeral);
+	text = ranges_format(&both);
+	if (text && *text)
+		log_info("the kernel gives ports %s to local programs too (net.ipv4.ip_local_port_range); that is safe: no "
+			 "session takes a tuple that a socket holds, and no packet leaves on a tuple that a session holds",
+			 text);
+	free(text);
+}
+
+static void tell_ready(const struct daemon *daemon)
+{
+	const struct header *header = daemon->dataplane.table.header;
+	char *ports = follow_ports_text(&daemon->follow);
+	char address[ENDPOINT_TEXT], adopted[64] = "", factor[40] = "";
+
+	if (daemon->dataplane.adopted)
+		snprintf(adopted, sizeof(adopted), "; %llu sessions taken over", header->num_sessions);
+	if (header->clock.factor != 1)
+		snprintf(factor, sizeof(factor), "; the clock runs %u times faster", header->clock.factor);
+	log_info("ready: %s masquerades as %s, ports %s; room for %u sessions%s%s", daemon->options->iface,
+		 address_format(daemon->follow.addresses.external, address), ports ? ports : "?",
+		 dataplane_capacity(&daemon->dataplane), adopted, factor);
+	free(ports);
+	systemd_ready();
+}
+
+/* ---- start and stop -------------------------------------------------------------------------------------------- */
+
+static int check_rights(struct fault *fault)
+{
+	if (geteuid() == 0)
+		return 0;
+	return fault_set(fault, EPERM, "cannot run as user %u: loading BPF programs and attaching them takes root", geteuid());
+}
+
+static int open_dataplane(struct daemon *daemon, struct fault *fault)
+{
+	const struct dataplane_wish wish = {
+		.num_sessions = daemon->options->num_sessions,
+		.clock_factor = daemon->options->clock_factor,
+		.l2_len = daemon->follow.l2_len,
+	};
+	int err = dataplane_open(&daemon->instance, &wish, &daemon->dataplane, fault);
+
+	if (!err && daemon->dataplane.adopted)
+		repair_table(&daemon->dataplane);
+	return err;
+}
+
+static int open_loop(struct daemon *daemon, struct fault *fault)
+{
+	int err;
+
+	daemon->base = event_base_new();
+	if (!daemon->base)
+		return fault_set(fault, ENOMEM, "cannot make an event loop");
+	err = event_socket_open(daemon->base, daemon->instance.socket, &daemon->socket, fault);
+	if (!err)
+		err = event_log_open(daemon->dataplane.events_fd, daemon->socket, &daemon->log, fault);
+	if (!err)
+		err = watch_all(daemon, fault);
+	return err;
+}
+
+static int start(struct daemon *daemon, struct fault *fault)
+{
+	int err;
+
+	daemon->lock = -1;
+	err = check_rights(fault);
+	if (!err)
+		err = instance_name(daemon->options->iface, &daemon->instance, fault);
+	if (!err)
+		err = follow_open(&daemon->follow, daemon->options, fault);
+	if (!err)
+		err = instance_mount(fault);
+	if (err)
+		return err;
+	daemon->lock = instance_lock(&daemon->instance, fault);
+	if (daemon->lock < 0)
+		return daemon->lock;
+	warn_of_forwarding();
+	tell_of_overlap(daemon->options);
+	err = open_dataplane(daemon, fault);
+	if (err)
+		return err;
+	sweep_init(&daemon->sweep, &daemon->dataplane);
+	err = open_loop(daemon, fault);
+	if (!err)
+		err = follow_start(&daemon->follow, &daemon->dataplane, &daemon->sweep, fault);
+	return err;
+}
+
+/* Signals wait while things are half done. */
+static void hold_signals(int how)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(how, &signals, NULL);
+}
+
+/* May be called after any part of start(). `keep`: what is attached and pinned stays. */
+static int finish(struct daemon *daemon, bool keep, struct fault *fault)
+{
+	bool found;
+	int err = 0;
+
+	for (int i = 0; i < NUM_WATCH; i++)
+		if (daemon->watch[i])
+			event_free(daemon->watch[i]);
+	event_log_close(daemon->log);
+	event_socket_close(daemon->socket);
+	if (daemon->base)
+		event_base_free(daemon->base);
+	if (daemon->lock >= 0 && !keep)
+		err = dataplane_remove(&daemon->instance, &found, fault);
+	dataplane_close(&daemon->dataplane);
+	follow_close(&daemon->follow);
+	if (daemon->lock >= 0)
+		close(daemon->lock);
+	return err;
+}
+
+/* Whether a start that failed found a data plane, of this layout or of another, which is to stay. One that was made by
+ * this start and could not be opened is gone already.
+ */
+static bool was_there_before(const struct daemon *daemon)
+{
+	bool opened = daemon->dataplane.programs;
+
+	return opened ? daemon->dataplane.adopted : access(daemon->instance.pins, F_OK) == 0;
+}
+
+int daemon_run(const struct run_options *options)
+{
+	static struct daemon daemon;
+	struct fault fault;
+	int err;
+
+	log_open();
+	signal(SIGPIPE, SIG_IGN);
+	daemon.options = options;
+	hold_signals(SIG_BLOCK);
+	err = start(&daemon, &fault);
+	if (err) {
+		log_error("%s", fault.text);
+		finish(&daemon, was_there_before(&daemon), &fault);
+		return EXIT_FAILURE;
+	}
+	tell_ready(&daemon);
+	hold_signals(SIG_UNBLOCK);
+	event_base_dispatch(daemon.base);
+	hold_signals(SIG_BLOCK);
+	systemd_stopping();
+	err = finish(&daemon, options->keep, &fault);
+	if (err) {
+		log_error("%s", fault.text);
+		return EXIT_FAILURE;
+	}
+	return EXIT_SUCCESS;
+}
