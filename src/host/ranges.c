@@ -111,7 +111,7 @@ int ranges_parse(const char *text, struct ranges *ret_ranges, struct fault *faul
 {
 	struct ranges ranges = {};
 	const char *rest = text;
-	int first, last, error;
+	int first = 0, last = 0, error;
 
 	if (!*text)
 		return fault_set(fault, EINVAL, "ports \"\": give at least one port or range such as 40000-49999");

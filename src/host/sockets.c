@@ -228,7 +228,7 @@ void sockets_ports(const struct sockets *sockets, __u8 proto, __be32 addr, struc
 /* ---- processes ------------------------------------------------------------------------------------------------- */
 
 /* Whether one of the descriptors of a process is a link to `target`. */
-static bool has_open(int proc, const char *pid, const char *target)
+static bool has_open(int proc, pid_t pid, const char *target)
 {
 	char path[64], link[64];
 	struct dirent *entry;
@@ -236,7 +236,7 @@ static bool has_open(int proc, const char *pid, const char *target)
 	DIR *dir;
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/fd", pid);
+	snprintf(path, sizeof(path), "%d/fd", pid);
 	fd = openat(proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
@@ -257,13 +257,13 @@ static bool has_open(int proc, const char *pid, const char *target)
 	return found;
 }
 
-static void read_comm(int proc, const char *pid, char comm[16])
+static void read_comm(int proc, pid_t pid, char comm[16])
 {
 	char path[64];
 	ssize_t len;
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/comm", pid);
+	snprintf(path, sizeof(path), "%d/comm", pid);
 	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
 	len = fd < 0 ? 0 : read(fd, comm, 15);
 	if (fd >= 0)
@@ -287,10 +287,12 @@ int process_find(__u64 inode, struct process *ret_process)
 		return -ENOENT;
 	snprintf(target, sizeof(target), "socket:[%llu]", inode);
 	while (result && (entry = readdir(dir))) {
-		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' || !has_open(dirfd(dir), entry->d_name, target))
+		pid_t pid = atoi(entry->d_name); /* 0 for what is no process */
+
+		if (!pid || !has_open(dirfd(dir), pid, target))
 			continue;
-		ret_process->pid = atoi(entry->d_name);
-		read_comm(dirfd(dir), entry->d_name, ret_process->comm);
+		ret_process->pid = pid;
+		read_comm(dirfd(dir), pid, ret_process->comm);
 		result = 0;
 	}
 	closedir(dir);
