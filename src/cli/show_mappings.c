@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* bauta show mappings. */
+#include "endpoint.h"
+#include "sheet.h"
+#include "show.h"
+#include "words.h"
+
+static const struct column columns[] = {
+	{ "proto", 5 },
+	{ "internal", 21 },
+	{ "external", 21 },
+	{ "sessions", -8 },
+};
+
+int show_mappings(struct show *show, struct fault *fault)
+{
+	char text[ENDPOINT_TEXT];
+	struct sheet sheet;
+	__u32 cursor = 0;
+	struct row row;
+
+	(void)fault;
+	sheet_begin(&sheet, columns, sizeof(columns) / sizeof(columns[0]), show->json);
+	while (table_next(&cursor, &row)) {
+		if (!row_is_mapping(&row) || !filter_match(&show->filter, &row.pair, SESSION_ACTIVE))
+			continue;
+		sheet_text(&sheet, proto_name(row.pair.proto));
+		sheet_text(&sheet, endpoint_format(row.pair.internal, text));
+		sheet_text(&sheet, endpoint_format(row.pair.external, text));
+		sheet_number(&sheet, row.refs);
+	}
+	sheet_end(&sheet);
+	return 0;
+}

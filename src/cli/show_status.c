@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* bauta show status: whether it works, and how full it is. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <bpf/libbpf.h>
+
+#include "daemon/attach.h"
+#include "daemon/dataplane.h"
+#include "endpoint.h"
+#include "ranges.h"
+#include "sheet.h"
+#include "show.h"
+
+static bool is_attached(__u32 ifindex, enum bpf_tc_attach_point point)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = point);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = ATTACH_HANDLE, .priority = ATTACH_PRIORITY);
+
+	return bpf_tc_query(&hook, &opts) == 0;
+}
+
+static json_t *list_hooks(__u32 ifindex)
+{
+	json_t *list = json_array();
+
+	if (is_attached(ifindex, BPF_TC_INGRESS))
+		json_array_append_new(list, json_string("ingress"));
+	if (is_attached(ifindex, BPF_TC_EGRESS))
+		json_array_append_new(list, json_string("egress"));
+	return list;
+}
+
+int show_status(struct show *show, struct fault *fault)
+{
+	const struct config *config = &show->table.config;
+	const struct header *header = show->table.header;
+	const struct dataplane dataplane = { .table = show->table };
+	int daemon = instance_daemon(&show->instance);
+	char external[ENDPOINT_TEXT];
+	struct ranges ranges;
+	json_t *record;
+	char *text;
+
+	ranges_from_config(config, &ranges);
+	text = ranges_format(&ranges);
+	if (!text)
+		return fault_set_errno(fault, ENOMEM, "cannot show the status");
+	record = json_pack(
+		"{s:s, s:s?, s:s, s:I, s:I, s:I, s:I, s:i, s:o, s:o, s:i}", "interface", show->instance.iface,
+		"external", config->external ? address_format(config->external, external) : NULL, "ranges", text,
+		"sessions", (json_int_t)header->num_sessions, "mappings", (json_int_t)header->num_mappings, "capacity",
+		(json_int_t)dataplane_capacity(&dataplane), "created", (json_int_t)header->num_created, "stashed",
+		header->num_stashed, "hooks", list_hooks(header->ifindex), "daemon",
+		daemon > 0 ? json_integer(daemon) : json_null(), "clock_factor", header->clock.factor);
+	free(text);
+	record_print(record, show->json);
+	return 0;
+}
