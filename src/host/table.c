@@ -75,7 +75,8 @@ static int map_array(int fd, size_t value_size, enum table_access access, struct
 static int open_array(const struct instance *instance, const char *name, size_t value_size, enum table_access access,
 		      struct area *ret_area, struct fault *fault)
 {
-	int fd = open_map(instance, name, access, fault);
+	/* a shared mapping of a descriptor that cannot write is refused, read-only or not */
+	int fd = open_map(instance, name, TABLE_WRITE, fault);
 	int error;
 
 	if (fd < 0)
