@@ -2,9 +2,10 @@
 /* An instance: the gateway of one external interface in one network namespace, and where it keeps its things.
  *
  * The bpffs has to outlive `ip netns exec`, which gives each command a mount namespace of its own that vanishes with it.
- * So it is mounted where process 1 sees it, and from there brought into the mount namespace of the caller, if it has not
- * come there by propagation. Both are done by a thread: only the thread changes its mount namespace, and whatever it
- * opens there belongs to the whole process.
+ * So it is mounted where the outermost process in reach sees it (process 1, or where that may not be looked at, the
+ * farthest ancestor that may), and from there brought into the mount namespace of the caller, if it has not come
+ * there by propagation. Both are done by a thread: only the thread changes its mount namespace, and whatever it opens
+ * there belongs to the whole process.
  */
 #include "instance.h"
 
@@ -26,10 +27,60 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-/* Where process 1 sees it, named from here. */
-#define FIRST_ROOT "/proc/1/root"
+/* "/proc/4294967295/root" BPF_DIR, and shorter ones. */
+#define PROC_PATH 64
 
 /* ---- the bpffs ------------------------------------------------------------------------------------------------- */
+
+static pid_t read_parent(pid_t pid)
+{
+	char path[PROC_PATH], text[512];
+	const char *end;
+	ssize_t len;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	len = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[len > 0 ? len : 0] = '\0';
+	/* "PID (NAME) S PARENT ..", and a name may have anything in it */
+	end = strrchr(text, ')');
+	return end && strlen(end) > 4 ? atoi(end + 4) : 0;
+}
+
+/* A descriptor of the mount namespace of a process, or -1. */
+static int open_mounts(pid_t pid)
+{
+	char path[PROC_PATH];
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", pid);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static bool can_reach(pid_t pid)
+{
+	int fd = open_mounts(pid);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/* Process 1, or the farthest ancestor that can be reached instead; 0 if none can. */
+static pid_t find_outermost(void)
+{
+	pid_t outermost = 0;
+
+	if (can_reach(1))
+		return 1;
+	for (pid_t pid = getppid(); pid > 1; pid = read_parent(pid))
+		if (can_reach(pid))
+			outermost = pid;
+	return outermost;
+}
 
 static bool is_bpffs(const char *path, dev_t *ret_dev)
 {
@@ -42,14 +93,25 @@ static bool is_bpffs(const char *path, dev_t *ret_dev)
 	return true;
 }
 
-/* Whether what we see is there, and the same as what process 1 sees (which may be beyond our sight, in a container). */
-static bool bpffs_is_shared(void)
-{
-	dev_t ours, first;
+/* Where the bpffs is, compared with where it should be. */
+enum sight {
+	SIGHT_NONE,  /* nobody has one */
+	SIGHT_THERE, /* the outermost process sees one that we do not see */
+	SIGHT_HERE,  /* we see what the outermost process sees, or have one where it has none */
+};
 
-	if (!is_bpffs(BPF_DIR, &ours))
-		return false;
-	return !is_bpffs(FIRST_ROOT BPF_DIR, &first) || first == ours;
+static enum sight look_around(pid_t outermost)
+{
+	dev_t ours = 0, theirs = 0;
+	char path[PROC_PATH];
+	bool we, they;
+
+	snprintf(path, sizeof(path), "/proc/%d/root" BPF_DIR, outermost);
+	we = is_bpffs(BPF_DIR, &ours);
+	they = outermost && is_bpffs(path, &theirs);
+	if (we && (!they || ours == theirs))
+		return SIGHT_HERE;
+	return they ? SIGHT_THERE : SIGHT_NONE;
 }
 
 static int make_dirs(void)
@@ -72,51 +134,58 @@ static int mount_here(void)
 	return mount("bpf", BPF_DIR, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") ? -errno : 0;
 }
 
-/* Thread: mounts where process 1 sees it and returns a descriptor of a copy of that mount, or -errno. */
-static void *mount_first(void *unused)
+/* Thread: mounts in that mount namespace and returns a descriptor of a copy of the mount, or -errno. */
+static void *mount_there(void *mounts)
 {
-	int ns = open("/proc/1/ns/mnt", O_RDONLY | O_CLOEXEC);
 	int result;
 
-	(void)unused;
 	/* A thread may go to another mount namespace once it shares root and working directory with nobody. */
-	if (ns < 0 || unshare(CLONE_FS) || setns(ns, CLONE_NEWNS))
-		result = -errno;
-	else
-		result = mount_here();
-	if (!result) {
-		result = open_tree(AT_FDCWD, BPF_DIR, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-		if (result < 0)
-			result = -errno;
-	}
-	if (ns >= 0)
-		close(ns);
-	return (void *)(intptr_t)result;
+	if (unshare(CLONE_FS) || setns((intptr_t)mounts, CLONE_NEWNS))
+		return (void *)(intptr_t)-errno;
+	result = mount_here();
+	if (result)
+		return (void *)(intptr_t)result;
+	result = open_tree(AT_FDCWD, BPF_DIR, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	return (void *)(intptr_t)(result < 0 ? -errno : result);
+}
+
+/* Mounts where the outermost process sees it: a descriptor of a copy of that mount, or -errno. */
+static int mount_outermost(pid_t outermost)
+{
+	int mounts = open_mounts(outermost);
+	pthread_t thread;
+	void *result;
+	int error;
+
+	if (mounts < 0)
+		return -errno;
+	error = pthread_create(&thread, NULL, mount_there, (void *)(intptr_t)mounts);
+	if (!error)
+		pthread_join(thread, &result);
+	close(mounts);
+	return error ? -error : (intptr_t)result;
 }
 
 int instance_mount(struct fault *fault)
 {
-	pthread_t thread;
-	void *result;
+	pid_t outermost = find_outermost();
+	enum sight sight = look_around(outermost);
 	int error, tree;
 
-	if (bpffs_is_shared())
+	if (sight == SIGHT_HERE)
 		return 0;
 	error = make_dirs();
 	if (error)
 		return fault_set_errno(fault, -error, "cannot make " BPF_DIR);
-	error = -pthread_create(&thread, NULL, mount_first, NULL);
-	if (error)
-		return fault_set_errno(fault, -error, "cannot mount a bpffs at " BPF_DIR);
-	pthread_join(thread, &result);
-	tree = (intptr_t)result;
-	if (tree >= 0) {
-		if (!bpffs_is_shared() && move_mount(tree, "", AT_FDCWD, BPF_DIR, MOVE_MOUNT_F_EMPTY_PATH))
+	tree = outermost ? mount_outermost(outermost) : -EPERM;
+	if (tree < 0) {
+		/* Nobody is in reach: then a mount of our own has to do. */
+		error = mount_here();
+	} else {
+		if (look_around(outermost) != SIGHT_HERE &&
+		    move_mount(tree, "", AT_FDCWD, BPF_DIR, MOVE_MOUNT_F_EMPTY_PATH))
 			error = -errno;
 		close(tree);
-	} else {
-		/* Process 1 is out of reach: then a mount of our own has to do. */
-		error = mount_here();
 	}
 	return error ? fault_set_errno(fault, -error, "cannot mount a bpffs at " BPF_DIR) : 0;
 }
@@ -207,10 +276,8 @@ char *instance_pin(const struct instance *instance, const char *name, char *path
 /* The directory of the pins, or NULL with errno; ENOENT when there is no bpffs of ours at all. */
 static DIR *open_pins(struct fault *fault)
 {
-	dev_t dev;
-
-	/* What process 1 has, but this mount namespace has not, is brought here. */
-	if (!bpffs_is_shared() && is_bpffs(FIRST_ROOT BPF_DIR, &dev)) {
+	/* What others have, but this mount namespace has not, is brought here. */
+	if (look_around(find_outermost()) == SIGHT_THERE) {
 		int error = instance_mount(fault);
 
 		if (error) {
@@ -253,6 +320,8 @@ int instance_list(struct instance **ret_instances, struct fault *fault)
 		*ret_instances = NULL;
 		return 0;
 	}
+	if (!dir && errno == EACCES)
+		return fault_set(fault, EACCES, "cannot look into " BPF_DIR ": only root can");
 	if (!dir)
 		return fault_set_errno(fault, errno, "cannot look into " BPF_DIR);
 	while ((entry = readdir(dir))) {
