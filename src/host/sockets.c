@@ -20,14 +20,10 @@
 
 #include "platform.h"
 
-/* States as the kernel numbers them in a dump (include/net/tcp_states.h, which is not for user space). */
-enum {
-	STATE_ESTABLISHED = 1,
-	STATE_TIME_WAIT = 6,
-	STATE_CLOSE = 7,
-	STATE_LISTEN = 10,
-	NUM_STATE = 14,
-};
+/* As the kernel numbers them in a dump (include/net/tcp_states.h, which is not for user space). A closed socket is in the
+ * dump only while it is bound.
+ */
+#define NUM_STATE 14
 
 static const char *const state_word[NUM_STATE] = {
 	"",       "established", "syn-sent", "syn-received", "fin-wait-1", "fin-wait-2",   "time-wait",
