@@ -78,7 +78,7 @@ int prefix_parse(const char *text, const char *what, struct prefix *ret_prefix, 
 	prefix.mask = mask_of(length);
 	if (prefix.addr & ~prefix.mask) {
 		prefix.addr &= prefix.mask;
-		return fault_set(fault, EINVAL, "%s \"%s\": bits are set beyond the first %u; did you mean %s?", what,
+		return fault_set(fault, ERANGE, "%s \"%s\": bits are set beyond the first %u; did you mean %s?", what,
 				 text, length, prefix_format(prefix, better));
 	}
 	*ret_prefix = prefix;

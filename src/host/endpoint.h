@@ -14,7 +14,7 @@
 /* All return 0 or -EINVAL with the reason in fault; `what` begins its sentence ("external endpoint"). */
 int address_parse(const char *text, const char *what, __be32 *ret_addr, struct fault *fault);
 int endpoint_parse(const char *text, const char *what, struct endpoint *ret_endpoint, struct fault *fault);
-/* ADDRESS alone is a /32. An address with bits outside of its prefix is refused: it is a slip. */
+/* ADDRESS alone is a /32. An address with bits outside of its prefix is refused, by -ERANGE: it is a slip. */
 int prefix_parse(const char *text, const char *what, struct prefix *ret_prefix, struct fault *fault);
 
 /* Write into `text` (ENDPOINT_TEXT, PREFIX_TEXT bytes) and return it. */

@@ -66,10 +66,15 @@ static int set_endpoint(const char *value, const char *word, struct endpoint_fil
 	struct endpoint endpoint;
 	char head[PREFIX_TEXT + 1], whole[PREFIX_TEXT + 16];
 	struct fault detail;
+	int error;
 
 	if (colon > value) {
 		snprintf(head, sizeof(head), "%.*s", (int)(colon - value), value);
-		if (colon - value >= (int)sizeof(head) || prefix_parse(head, "address", &filter.prefix, &detail))
+		error = colon - value < (int)sizeof(head) ? prefix_parse(head, "address", &filter.prefix, &detail)
+							  : -EINVAL;
+		if (error == -ERANGE)
+			return fault_set(fault, EINVAL, "filter \"%s\": %s", word, detail.text);
+		if (error)
 			goto refuse;
 	}
 	if (*colon) {
