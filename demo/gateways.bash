@@ -6,7 +6,7 @@ gateway="" # stock | bauta
 daemon="" daemon_log="" log_shown=0
 
 gateway_start() { # PORTS [OPTIONS of bauta]
-	local ports=$1
+	local ports=$1 lines
 	shift
 	if [[ $gateway == stock ]]; then
 		in_host R nft -f - <<-END
@@ -19,11 +19,13 @@ gateway_start() { # PORTS [OPTIONS of bauta]
 		END
 		return
 	fi
-	daemon_log="$work/bauta.$stage" log_shown=1
+	daemon_log="$work/bauta.$stage"
 	start_in_host R "$bauta" run -e eth0 -p "$ports" "$@" 2>"$daemon_log"
 	daemon=$pid
 	until_true 20000 daemon_spoke
 	has "$daemon_log" "bauta: ready: " || cannot "start bauta" "$(<"$daemon_log")"
+	mapfile -t lines <"$daemon_log"
+	log_shown=${#lines[@]}
 }
 
 daemon_spoke() { has "$daemon_log" "bauta: ready: " || ! kill -0 "$daemon" 2>/dev/null; }
@@ -40,7 +42,7 @@ events_print() { # what the daemon said since the last time
 	[[ $gateway == bauta ]] || return
 	while IFS= read -r line; do
 		number=$((number + 1))
-		((number > log_shown)) && say log "$line"
+		((number > log_shown)) && say_folded log "$line"
 	done <"$daemon_log"
 	log_shown=$number
 }

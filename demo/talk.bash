@@ -71,11 +71,11 @@ lookup() { # NAME HOST SOURCE_PORT QUERY: dig asks B's name server from this sou
 	contents "$work/$name.out"
 	if [[ $text =~ ^192\.0\.2\.[0-9]+ ]]; then
 		outcome[$name]=answered
-	elif [[ $text == *"timed out"* || $text == *"no servers could be reached"* && $text != *failed:* ]]; then
+	elif [[ $text == *"timed out"* ]]; then
 		outcome[$name]=hung
 	else
 		text=${text%%$'\n'*}
-		text=${text##*failed: }
+		text=${text##*failed: } text=${text##*communications error to *: }
 		outcome[$name]="failed: ${text#;; }"
 	fi
 	query_of[$name]=$4
