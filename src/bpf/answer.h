@@ -42,13 +42,6 @@ struct pseudo_head {
 	__be16 len;
 };
 
-static __always_inline __u16 answer_fold(__u64 sum)
-{
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	return checksum_fold((sum & 0xffff) + (sum >> 16));
-}
-
 /* Sum of `len` bytes, at most ANSWER_MAX_QUOTE, at an offset; negative if they cannot be read. */
 static __always_inline __s64 answer_sum(struct __sk_buff *skb, __u32 offset, __u32 len)
 {
@@ -99,7 +92,7 @@ static __always_inline int answer_fix_partial(struct __sk_buff *skb, __u32 l4, _
 
 	if (sum < 0)
 		return -1;
-	rest = answer_fold(sum + (__u16)~field);
+	rest = checksum_fold64(sum + (__u16)~field);
 	field = (0xffff - rest) * 32768 % 0xffff;
 	if (!field)
 		field = 0xffff;
@@ -126,7 +119,7 @@ static __always_inline void answer_fill_ip(struct iphdr *ip, __u8 proto, __u32 t
 	ip->protocol = proto;
 	ip->saddr = src;
 	ip->daddr = dst;
-	ip->check = ~answer_fold(bpf_csum_diff(NULL, 0, (__be32 *)ip, sizeof(*ip), 0));
+	ip->check = ~checksum_fold64(bpf_csum_diff(NULL, 0, (__be32 *)ip, sizeof(*ip), 0));
 }
 
 /* Makes the packet an ICMP error about itself, from `src` to its sender. 0, or negative: then it is fit for nothing.
@@ -161,7 +154,7 @@ static SLOW_PATH int answer_make_icmp(struct __sk_buff *skb, const struct packet
 	if (sum < 0 || bpf_skb_adjust_room(skb, sizeof(head), BPF_ADJ_ROOM_MAC, 0))
 		return -1;
 	answer_fill_ip(&head.ip, IPPROTO_ICMP, sizeof(head) + quote_len, src, pkt->tuple.src);
-	head.icmp.checksum = ~answer_fold(sum + cpu_to_be16(ICMP_TYPE_UNREACHABLE << 8 | code));
+	head.icmp.checksum = ~checksum_fold64(sum + cpu_to_be16(ICMP_TYPE_UNREACHABLE << 8 | code));
 	if (bpf_skb_store_bytes(skb, pkt->l3, &head, sizeof(head), 0))
 		return -1;
 	return pkt->l3 ? answer_swap_macs(skb) : 0;
@@ -197,9 +190,9 @@ static SLOW_PATH int answer_make_reset(struct __sk_buff *skb, const struct packe
 	head.tcp.ack = 1;
 	sum = bpf_csum_diff(NULL, 0, (__be32 *)&pseudo, sizeof(pseudo), 0);
 	if (partial) /* stays partial: the pseudo header's sum, not complemented */
-		head.tcp.check = answer_fold(sum);
+		head.tcp.check = checksum_fold64(sum);
 	else
-		head.tcp.check = ~answer_fold(bpf_csum_diff(NULL, 0, (__be32 *)&head.tcp, sizeof(head.tcp), sum));
+		head.tcp.check = ~checksum_fold64(bpf_csum_diff(NULL, 0, (__be32 *)&head.tcp, sizeof(head.tcp), sum));
 	if (bpf_skb_store_bytes(skb, pkt->l3, &head, sizeof(head), 0))
 		return -1;
 	return pkt->l3 ? answer_swap_macs(skb) : 0;

@@ -27,15 +27,26 @@ static __always_inline void checksum_replace32(__u16 *checksum, __u32 from, __u3
 	checksum_replace16(checksum, from >> 16, to >> 16);
 }
 
+static __always_inline __u16 checksum_fold64(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	return checksum_fold((sum & 0xffff) + (sum >> 16));
+}
+
 /* Sum of an IPv4 header of `num_words` 32-bit words, 5 to 15, that starts at `header`; 0xffff when its checksum is
  * right. 0, which is never right, when it does not fit before `end`.
  */
 static __always_inline __u16 checksum_ip_header(const void *header, const void *end, __u32 num_words)
 {
 	const __u32 *word = header;
-	__u64 sum = 0;
+	__u64 sum;
 
-	for (__u32 i = 0; i < 15; i++) {
+	if ((const void *)(word + 5) > end)
+		return 0;
+	sum = (__u64)word[0] + word[1] + word[2] + word[3] + word[4];
+	word += 5;
+	for (__u32 i = 5; i < 15; i++) {
 		if (i >= num_words)
 			break;
 		OPTIMIZER_HIDE_VAR(word);
@@ -43,9 +54,7 @@ static __always_inline __u16 checksum_ip_header(const void *header, const void *
 			return 0;
 		sum += *word++;
 	}
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	return checksum_fold((sum & 0xffff) + (sum >> 16));
+	return checksum_fold64(sum);
 }
 
 #endif

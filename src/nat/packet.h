@@ -53,6 +53,7 @@ struct packet {
 	__u8 quote_l4;
 	__u8 quote_has_checksum; /* the quoted transport checksum is among the quoted bytes */
 	__be16 id;               /* of the IP header: what fragments of a datagram have in common */
+	__u16 l4_len;            /* from the transport header on; modulo 65536 of a packet beyond 64 kB */
 };
 
 static __always_inline enum parse_result packet_bad(struct packet *pkt, enum reason reason)
@@ -239,6 +240,7 @@ static __always_inline enum parse_result packet_parse(struct packet *pkt, void *
 	pkt->tuple.dst = ip->daddr;
 	pkt->tuple.proto = ip->protocol;
 	pkt->id = ip->id;
+	pkt->l4_len = total_len - header_len;
 	fragment = be16_to_cpu(ip->frag_off) & (IP_MF | IP_OFFSET);
 	if (fragment & IP_OFFSET) {
 		pkt->kind = PACKET_FRAGMENT;

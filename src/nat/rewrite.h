@@ -33,6 +33,15 @@ static __always_inline __u32 port_offset(__u8 proto, bool destination)
 	return destination ? offsetof(struct udphdr, dest) : offsetof(struct udphdr, source);
 }
 
+/* The sum of the pseudo header (RFC 9293 §3.1, RFC 768): what stands in the checksum field of a packet that its sender
+ * left to the device to sum up.
+ */
+static __always_inline __u16 checksum_pseudo(const struct packet *pkt)
+{
+	return checksum_fold64((__u64)pkt->tuple.src + pkt->tuple.dst + cpu_to_be16(pkt->tuple.proto) +
+			       cpu_to_be16(pkt->l4_len));
+}
+
 /* The address and port that are replaced, in the packet or in the quoted one. */
 static __always_inline struct endpoint rewrite_old(const struct tuple *tuple, bool destination)
 {
