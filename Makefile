@@ -273,7 +273,8 @@ install: all
 	install -D -m 755 $(B)/bauta $(DESTDIR)$(PREFIX)/sbin/bauta
 	$(foreach page,$(MAN),install -D -m 644 -t $(TO)/share/man/man$(subst .,,$(suffix $(page))) $(page) &&) :
 	install -d $(TO)/lib/systemd/system
-	sed 's|@SBIN@|$(PREFIX)/sbin|' packaging/bauta@.service >$(TO)/lib/systemd/system/bauta@.service
+	sed 's|@SBIN@|$(PREFIX)/sbin|; s|@TYPE@|$(if $(SYSTEMD),notify,exec)|' packaging/bauta@.service \
+		>$(TO)/lib/systemd/system/bauta@.service
 	$(if $(wildcard $(COMPLETION)),install -D -m 644 $(COMPLETION) $(TO)/share/bash-completion/completions/bauta)
 
 clean:
