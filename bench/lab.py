@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The namespaces of the bench: a generator inside, a sink outside, and between them one way of forwarding."""
 
+import fcntl
 import json
 import os
 import pathlib
@@ -84,6 +85,7 @@ class Lab:
         self.capacity = capacity
         self.namespaces = {}
         self.traffic = None
+        self.sessions = None    # how many were established
 
     def __enter__(self):
         try:
@@ -265,19 +267,29 @@ VARIANTS = {variant.name: variant for variant in (Bare, Plain, Nftables, Bauta)}
 
 
 class ConntrackSize:
-    """Room for so many sessions in the kernel's connection table, which is one for the machine; put back afterwards."""
+    """Room for so many sessions in the kernel's connection table, which is one for the machine; put back afterwards.
+    So there can be but one bench at a time.
+    """
+
+    LOCK = "/run/bauta-bench.lock"
 
     KEYS = ("nf_conntrack_buckets", "nf_conntrack_max")
 
     def __init__(self, sessions):
         self.wanted = {"nf_conntrack_buckets": 2 * sessions, "nf_conntrack_max": 2 * sessions}
         self.before = {}
+        self.lock = None
 
     @staticmethod
     def path(key):
         return pathlib.Path("/proc/sys/net/netfilter") / key
 
     def __enter__(self):
+        self.lock = open(self.LOCK, "w")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LabError(f"another bench is running on this machine: it holds {self.LOCK}") from None
         if not self.path(self.KEYS[0]).exists():
             call("modprobe", "nf_conntrack")
         for key in self.KEYS:
@@ -290,6 +302,7 @@ class ConntrackSize:
         for key, value in self.before.items():
             if int(self.path(key).read_text()) != value:
                 self.path(key).write_text(str(value))
+        self.lock.close()
 
 
 def wait_for_rest(cpu, limit_s=2.0, busy_share=0.1):

@@ -9,7 +9,7 @@ def slab_bytes():
     used = {}
     for line in pathlib.Path("/proc/slabinfo").read_text().splitlines()[2:]:
         name, active, _, size = line.split()[:4]
-        if name.startswith(("nf_conntrack", "kmalloc-")):
+        if name.startswith(("nf_conntrack", "kmalloc-")) and not name.startswith("kmalloc-cg-"):
             used[name] = int(active) * int(size)
     return used
 

@@ -1,38 +1,45 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """How long each BPF program runs, by the kernel's own statistics. They cost time themselves: never on while measuring."""
 
+import ctypes
 import json
-import pathlib
-import subprocess
+import os
 
-SWITCH = pathlib.Path("/proc/sys/kernel/bpf_stats_enabled")
-OURS = ("generate_", "sink_")
+import lab
+
+RUN_TIME = 0    # enum bpf_stats_type
 
 
 class Statistics:
-    """A context: the statistics are on inside it."""
+    """A context: the statistics are on inside it, for as long as its descriptor is open."""
 
     def __enter__(self):
-        self.before = SWITCH.read_text()
-        SWITCH.write_text("1")
+        self.descriptor = ctypes.CDLL("libbpf.so.1").bpf_enable_stats(RUN_TIME)
+        if self.descriptor < 0:
+            raise lab.LabError(f"cannot turn the statistics of BPF programs on: {os.strerror(-self.descriptor)}")
         return self
 
     def __exit__(self, *_):
-        SWITCH.write_text(self.before)
+        os.close(self.descriptor)
 
     @staticmethod
-    def read():
-        shown = subprocess.run(["bpftool", "prog", "show", "-j"], capture_output=True, text=True, check=True)
-        return {program["id"]: program for program in json.loads(shown.stdout)}
+    def read(one):
+        """The programs at the gateway's interfaces, by their ids; there may be others of the same names on the machine."""
+        if "gateway" not in one.namespaces:
+            return {}
+        attached = json.loads(lab.call("ip", "netns", "exec", one.namespaces["gateway"], "bpftool", "net", "show", "-j"))
+        ids = {program["id"] for program in attached[0]["tc"] + attached[0]["xdp"]}
+        return {program["id"]: program for program in json.loads(lab.call("bpftool", "prog", "show", "-j"))
+                if program["id"] in ids}
 
-    def since(self, before):
-        """The programs that ran since then, the bench's own left out."""
+    def since(self, before, one):
+        """Those that ran since then."""
         ran = []
-        for identity, program in self.read().items():
+        for identity, program in self.read(one).items():
             old = before.get(identity, {})
             runs = program.get("run_cnt", 0) - old.get("run_cnt", 0)
             time_ns = program.get("run_time_ns", 0) - old.get("run_time_ns", 0)
-            if runs > 1000 and not program.get("name", "").startswith(OURS):
+            if runs:
                 ran.append({"program": program.get("name", "?"), "type": program["type"], "runs": runs,
                             "ns_per_run": round(time_ns / runs, 1)})
         return ran
