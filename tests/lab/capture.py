@@ -12,6 +12,7 @@ from wait import LIMIT_S, Late
 
 ETH_P_ALL = 3
 PACKET_OUTGOING = 4
+SOL_PACKET = 263
 PACKET_STATISTICS = 6
 SO_RCVBUFFORCE = 33
 QUEUE_BYTES = 256 << 20
@@ -86,7 +87,7 @@ class Capture:
                 return found
             left = end - time.monotonic()
             if left <= 0:
-                raise Late(f"{self.where}: {len(found)} packets instead of {count} after {limit_s:g} s:\n{self.summary()}")
+                raise Late(f"{self.where}: {len(found)} of {count} packets after {limit_s:g} s:\n{self.summary()}")
             self._socket.settimeout(left)
             try:
                 raw, address = self._socket.recvfrom(1 << 17)
@@ -106,7 +107,7 @@ class Capture:
 
     def summary(self):
         lines = [
-            f"  {'sent' if frame.outgoing else 'got '} {packet.summary() if packet else f'ethertype {frame.proto:#06x}'}"
+            f"  {'sent' if frame.outgoing else 'got '} {packet.summary() if packet else f'type {frame.proto:#x}'}"
             for frame, packet in self._parsed()
         ]
         return "\n".join(lines[-60:]) or "  (nothing)"
@@ -114,7 +115,7 @@ class Capture:
     def close(self):
         if self._socket.fileno() < 0:
             return
-        statistics = self._socket.getsockopt(socket.SOL_PACKET if hasattr(socket, "SOL_PACKET") else 263, PACKET_STATISTICS, 8)
+        statistics = self._socket.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8)
         self._socket.close()
         _, lost = struct.unpack("II", statistics)
         assert lost == 0, f"capture at {self.where} lost {lost} packets"

@@ -7,8 +7,12 @@ import os
 import pathlib
 import re
 import signal
+import socket
+import sys
 
 from wait import until
+
+SO_NETNS_COOKIE = 71
 
 BAUTA = os.environ.get("BAUTA", str(pathlib.Path(__file__).resolve().parents[2] / "build" / "bauta"))
 
@@ -155,6 +159,7 @@ class Bauta:
         return self.json("explain", proto, external, remote)
 
     def watch(self):
+        """Starts `bauta watch -j` and waits until it listens to the daemon."""
         return Watch(self)
 
     def wait_sessions(self, count, *filters, limit_s=5.0):
@@ -196,10 +201,17 @@ class Bauta:
         for hook in ("ingress", "egress"):
             left = self.host.run("tc", "filter", "show", "dev", self.dev, hook).text
             assert not left.strip(), f"tc filter left behind: {left}"
-        left = self.host.do("tc", "qdisc", "show", "dev", self.dev)
+        left = self.host.do("tc", "qdisc", "show")
         assert "clsact" not in left, f"qdisc left behind: {left}"
+        assert not self.pins(), f"pins left behind: {self.pins()}"
         done = self.cli("show", "status", "-e", self.dev)
         assert done.status == 1, f"still there: {done.report()}"
+
+    def pins(self):
+        """What is left in bauta's bpffs of this network namespace."""
+        with self.host.socket(socket.SOCK_DGRAM) as probe:
+            cookie = int.from_bytes(probe.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8), sys.byteorder)
+        return [str(path) for path in pathlib.Path("/run/bauta/bpf").glob(f"{cookie}-*")]
 
 
 class Watch:
@@ -207,6 +219,16 @@ class Watch:
 
     def __init__(self, gateway):
         self._process = gateway.host.start(BAUTA, "watch", "-e", gateway.dev, "-j")
+        until(lambda: self._is_connected(gateway.host), lambda: f"for a connection of {self._process.report()}")
+
+    @staticmethod
+    def _is_connected(host):
+        """Whether the daemon has accepted a connection on its socket of events (then it has an inode)."""
+        for line in host.read("/proc/net/unix").splitlines():
+            field = line.split()
+            if field[-1].startswith("/run/bauta/") and field[5] == "03" and field[6] != "0":
+                return True
+        return False
 
     def events(self):
         lines = self._process.text.split("\n")[:-1]
@@ -220,6 +242,3 @@ class Watch:
             return [event for event in self.events() if match(event)]
 
         return until(found, lambda: f"for an event; seen: {self.events()}", limit_s)[0]
-
-    def stop(self):
-        self._process.stop(signal.SIGTERM)

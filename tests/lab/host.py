@@ -25,7 +25,7 @@ def _setns(fd):
 
 
 class Host:
-    """The namespace exists already; The lab that lays the wires sets `address`, and `next_hop`, the MAC address of the router."""
+    """The namespace exists. Who lays the wires sets `address`, and `next_hop`, the MAC address of the router."""
 
     def __init__(self, name, netns):
         self.name = name

@@ -80,7 +80,7 @@ def test_closed_port_inside_is_told_to_the_remote(lab, gateway, flow):
 
 @pytest.mark.parametrize("kind", [(3, 0), (3, 1), (3, 3), (3, 4), (3, 13), (11, 0), (12, 0)], ids=str)
 def test_error_from_a_router_on_the_path(lab, gateway, flow, kind):
-    """RFC 4787 REQ-12a: whoever sends it; RFC 5508 REQ-4: rewritten, type and code kept; REQ-6, 5382 REQ-10: no harm."""
+    """RFC 4787 REQ-12a: whoever sent it; RFC 5508 REQ-4: rewritten, type and code kept; RFC 5382 REQ-10: no harm."""
     flow.start()
     at_a = lab.capture(lab.A)
     message = ICMP(type=kind[0], code=kind[1])

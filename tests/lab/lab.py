@@ -33,7 +33,8 @@ _left_behind = []
 
 
 def _ip(*lines):
-    done = subprocess.run(["ip", "-batch", "-"], input="\n".join(lines) + "\n", capture_output=True, text=True, check=False)
+    batch = "\n".join(lines) + "\n"
+    done = subprocess.run(["ip", "-batch", "-"], input=batch, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"ip: {done.stderr}"
 
 
@@ -144,7 +145,9 @@ class Lab:
     def _lay_wires(self, external, inside_router, outside_router, mtu):
         bridges = ["in", "out"] + ["deep"] * inside_router + ["far"] * outside_router
         for name in bridges:
-            self.switch.ip(f"link add {name} type bridge forward_delay 0 mcast_snooping 0", f"link set {name} mtu {mtu} up")
+            self.switch.ip(
+                f"link add {name} type bridge forward_delay 0 mcast_snooping 0", f"link set {name} mtu {mtu} up"
+            )
         for host in self.hosts.values():
             if host is not self.switch:
                 host.ip("link set lo up")

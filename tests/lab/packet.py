@@ -52,7 +52,7 @@ def _transport_sum(raw, header_length, total):
 
 
 def check_checksums(raw, quoted=False):
-    """Asserts that each checksum in an IPv4 packet is right; a quoted packet that was cut is checked as far as it goes."""
+    """Asserts that each checksum in an IPv4 packet is right; of a quoted packet that was cut, those that can be."""
     raw = bytes(raw)
     header_length = (raw[0] & 15) * 4
     (total,) = struct.unpack("!H", raw[2:4])

@@ -27,7 +27,7 @@ def test_masquerade_translates_and_keeps_checksums_and_ttl(make_lab):
 
 @pytest.mark.parametrize("first", ["A", "R"])
 def test_the_second_to_come_is_dropped_in_silence(lab, first):
-    """USERS.md, experiments 1 and 2: nobody tells the loser anything, and no packet of it leaves R."""
+    """Experiments 1 and 2 of the demo: nobody tells the loser anything, and no packet of it leaves R."""
     lab.use(NftMasquerade("50000"))
     server = lab.B.listen(60000)
     remote = (lab.B.address, 60000)
@@ -68,7 +68,7 @@ def test_exhaustion_is_silent(lab):
 
 
 def test_mapping_changes_on_conflict(lab):
-    """rfc-requirements, the three-step order: A2 shares A's port, and then gets another one (RFC 4787 REQ-1, REQ-11)."""
+    """The three-step order of mapping_test.py: A2 shares A's port, then gets another one (RFC 4787 REQ-1, REQ-11)."""
     lab.use(NftMasquerade())
     servers = {port: lab.B.udp(port) for port in (7001, 7002)}
     first, second = lab.A.udp(5001), lab.A2.udp(5001)

@@ -65,7 +65,7 @@ def test_tos_df_id_options_and_payload_stay(make_lab, gateway):
     at_b = lab.capture(lab.B)
     sent = IP(
         src=lab.A.address, dst=lab.B.address, tos=0xB9, flags="DF", id=0x1234, ttl=9,
-        options=[IPOption(b"\x94\x04\x00\x00"), IPOption(b"\x01"), IPOption(b"\x01"), IPOption(b"\x01"), IPOption(b"\x00")],
+        options=[IPOption(data) for data in (b"\x94\x04\x00\x00", b"\x01", b"\x01", b"\x01", b"\x00")],
     ) / UDP(sport=5000, dport=7000) / b"odd"
     lab.A.send(sent)
     got = at_b.one(match(proto="udp", dport=7000))
@@ -82,7 +82,9 @@ def test_tcp_options_flags_and_urgent_pointer_stay(make_lab, gateway):
     lab.meet()
     outside = lab.phantom(lab.B, "192.0.2.77")
     at_b = lab.capture(lab.B)
-    options = [("MSS", 1400), ("SAckOK", b""), ("Timestamp", (1234, 0)), ("NOP", None), ("WScale", 7), (34, b"cookie12")]
+    options = [
+        ("MSS", 1400), ("SAckOK", b""), ("Timestamp", (1234, 0)), ("NOP", None), ("WScale", 7), (34, b"cookie12")
+    ]
     sent = IP(src=lab.A.address, dst=outside) / TCP(
         sport=5000, dport=80, flags="SECU", seq=99, window=4321, urgptr=7, options=options
     ) / b"data in the SYN"
@@ -163,7 +165,9 @@ def test_simultaneous_open(lab, gateway):
     with pytest.raises(ConnectionRefusedError):  # which shows B where A's SYN will come from
         lab.A.connect((lab.B.address, 7001), port=50003)
     port = at_b.one(match(proto="tcp", flags="S"))[TCP].sport
-    lab.B.nft("table ip hold { chain in { type filter hook input priority 0; tcp dport 7001 tcp flags == syn drop; }; }")
+    lab.B.nft(
+        "table ip hold { chain in { type filter hook input priority 0; tcp dport 7001 tcp flags == syn drop; }; }"
+    )
     client = lab.A.tcp(50003)
     client.setblocking(False)
     assert client.connect_ex((lab.B.address, 7001)) == 115  # EINPROGRESS: its SYN is held back at B
