@@ -2,15 +2,18 @@
 """What tests left behind on the machine: processes, namespaces, pins, cgroups. Found, told, then removed.
 
 Several runs may share the machine. A process is ours when its environment carries this run's mark, which all that we
-start inherits. The other things are ours when they were not there at the start and no living process of another run
-can be their owner.
+start inherits. Of the other things that were not there at the start, a namespace is ours unless its name has the number
+of a living process of another run, a pin unless a namespace of somebody else is alive to which it belongs.
 """
 
+import ctypes
 import os
 import pathlib
 import re
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import time
 
@@ -19,7 +22,11 @@ from result import FAILED, PASSED, Result
 MARK = "BAUTA_TEST_RUN"
 NETNS = pathlib.Path("/run/netns")
 PINS = pathlib.Path("/run/bauta")
+CLONE_NEWNET = 0x40000000
+SO_NETNS_COOKIE = 71
 LIMIT_S = 5  # the kernel frees some things a moment after their last user is gone
+
+_libc = ctypes.CDLL(None)
 
 
 class Leftovers:
@@ -57,10 +64,16 @@ class Leftovers:
                 continue  # gone meanwhile, or in use: it was told of already
 
     def _left(self):
-        processes = {("process", f"{pid} {_command(pid)}") for pid in _pids() if self.mark in _environment(pid)}
-        others = [pid for pid in _pids() if self._is_other_run(pid)]
-        things = {(kind, what) for kind, what in _things() - self.before if not _owned(what, others)}
-        return sorted(processes | things)
+        pids = _pids()
+        left = {("process", f"{pid} {_command(pid)}") for pid in pids if self.mark in _environment(pid)}
+        others = [pid for pid in pids if self._is_other_run(pid)]
+        new = _things() - self.before
+        spaces = {what for kind, what in new if kind == "namespace" and not _is_named_after(what, others)}
+        alive = _cookies(set(_namespaces()) - spaces)
+        left |= {("namespace", what) for what in spaces}
+        left |= {("pin", what) for kind, what in new if kind == "pin" and _cookie_of(what) not in alive}
+        left |= {("cgroup", what) for kind, what in new if kind == "cgroup" and not others}
+        return sorted(left)
 
     def _is_other_run(self, pid):
         if pid in self.ancestors or self.mark in _environment(pid):
@@ -68,12 +81,34 @@ class Leftovers:
         return any(re.search(r"(^|/)(pytest|tests/run|demo/run|bench/[^/]+)$", word) for word in _words(pid)[:3])
 
 
-def _owned(what, others):
-    """Whether it may be another run's: a namespace bt-<pid>...-<host> tells whose it is, in one base or the other."""
-    match = re.match(r"bt-([0-9a-f]+)", what)
-    if not match:
-        return bool(others)
-    return any(match.group(1).startswith((f"{pid:x}", f"{pid}")) for pid in others)
+def _is_named_after(namespace, pids):
+    """Whether it is called bt-<pid>...-<host> after one of these, in one base or the other."""
+    match = re.match(r"bt-([0-9a-f]+)", namespace)
+    return match and any(match.group(1).startswith((f"{pid:x}", f"{pid}")) for pid in pids)
+
+
+def _cookie_of(pin):
+    """The cookie of the namespace that /run/bauta/[bpf/]COOKIE-IFACE... belongs to; None where there is none."""
+    match = re.match(r"(\d+)-", pathlib.Path(pin).name)
+    return int(match.group(1)) if match else None
+
+
+def _cookies(namespaces):
+    """The cookies of these network namespaces, and of our own."""
+    found = set()
+    with open("/proc/self/ns/net", "rb") as home:
+        for path in [pathlib.Path("/proc/self/ns/net"), *(NETNS / name for name in namespaces)]:
+            try:
+                with open(path, "rb") as namespace:
+                    if _libc.setns(namespace.fileno(), CLONE_NEWNET) != 0:
+                        continue  # not root: then there is nothing of ours either
+                    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                        found.add(struct.unpack("=Q", probe.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8))[0])
+            except OSError:
+                continue  # gone meanwhile
+            finally:
+                _libc.setns(home.fileno(), CLONE_NEWNET)
+    return found
 
 
 def _ancestors():
@@ -84,12 +119,15 @@ def _ancestors():
     return found
 
 
+def _namespaces():
+    return [name for name in os.listdir(NETNS) if name.startswith("bt-")] if NETNS.is_dir() else []
+
+
 def _things():
-    things = set()
-    if NETNS.is_dir():
-        things |= {("namespace", name) for name in os.listdir(NETNS) if name.startswith("bt-")}
-    if PINS.is_dir():
-        things |= {("pin", str(path)) for path in PINS.iterdir()}
+    things = {("namespace", name) for name in _namespaces()}
+    for folder in (PINS, PINS / "bpf"):
+        if folder.is_dir():
+            things |= {("pin", str(path)) for path in folder.iterdir() if path != PINS / "bpf"}
     for mount in _cgroup_mounts():
         for pattern in ("bt-*", "bauta*", "*/bt-*", "*/bauta*"):
             things |= {("cgroup", str(path)) for path in pathlib.Path(mount).glob(pattern) if path.is_dir()}
