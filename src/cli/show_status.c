@@ -3,8 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include <bpf/libbpf.h>
-
 #include "daemon/attach.h"
 #include "daemon/dataplane.h"
 #include "endpoint.h"
@@ -12,21 +10,13 @@
 #include "sheet.h"
 #include "show.h"
 
-static bool is_attached(__u32 ifindex, enum bpf_tc_attach_point point)
-{
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = point);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = ATTACH_HANDLE, .priority = ATTACH_PRIORITY);
-
-	return bpf_tc_query(&hook, &opts) == 0;
-}
-
 static json_t *list_hooks(__u32 ifindex)
 {
 	json_t *list = json_array();
 
-	if (is_attached(ifindex, BPF_TC_INGRESS))
+	if (attach_is_at(ifindex, ATTACH_INGRESS))
 		json_array_append_new(list, json_string("ingress"));
-	if (is_attached(ifindex, BPF_TC_EGRESS))
+	if (attach_is_at(ifindex, ATTACH_EGRESS))
 		json_array_append_new(list, json_string("egress"));
 	return list;
 }

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Attaching to tc and finding again what was attached. */
+/* Attaching to tc and finding again what was attached.
+ *
+ * On kernels from 6.6 on the programs go into tcx, which costs a packet about half of what a clsact qdisc and a classifier
+ * cost; before that, into a clsact qdisc as two filters. A filter that an older kernel's or an older version's run has left
+ * is removed once the program is in tcx.
+ */
 #include "attach.h"
 
 #include <errno.h>
@@ -12,14 +17,16 @@
 #include <bpf/libbpf.h>
 
 #include "netlink.h"
+#include "tcx.h"
 
 static const struct hook {
 	const char *program;
+	enum tcx_hook tcx;
 	enum bpf_tc_attach_point point;
 	__u32 parent;
 } hooks[NUM_ATTACH_HOOK] = {
-	[ATTACH_INGRESS] = { "bauta_ingress", BPF_TC_INGRESS, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS) },
-	[ATTACH_EGRESS] = { "bauta_egress", BPF_TC_EGRESS, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS) },
+	[ATTACH_INGRESS] = { "bauta_ingress", TCX_INGRESS, BPF_TC_INGRESS, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS) },
+	[ATTACH_EGRESS] = { "bauta_egress", TCX_EGRESS, BPF_TC_EGRESS, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS) },
 };
 
 /* What stands at one hook. */
@@ -218,8 +225,8 @@ static int detach(__u32 ifindex, const struct hook *hook)
 	return bpf_tc_detach(&where, &opts);
 }
 
-int attach_programs(const char *iface, __u32 ifindex, const int program[NUM_ATTACH_HOOK], bool *qdisc_ours,
-		    struct fault *fault)
+static int attach_filters(const char *iface, __u32 ifindex, const int program[NUM_ATTACH_HOOK], bool *qdisc_ours,
+			  struct fault *fault)
 {
 	struct filters filters[NUM_ATTACH_HOOK];
 	bool created = false;
@@ -259,20 +266,13 @@ undo:
 	return err;
 }
 
-int attach_count(__u32 ifindex)
-{
-	struct filters filters[NUM_ATTACH_HOOK];
-	int err = read_hooks(ifindex, filters);
-
-	return err ? err : (int)(filters[ATTACH_INGRESS].ours + filters[ATTACH_EGRESS].ours);
-}
-
 static bool is_gone(int err)
 {
 	return err == -ENODEV || err == -ENOENT || err == -EINVAL;
 }
 
-int attach_remove(const char *iface, __u32 ifindex, bool qdisc_ours, unsigned int *ret_removed, struct fault *fault)
+static int remove_filters(const char *iface, __u32 ifindex, bool qdisc_ours, unsigned int *ret_removed,
+			  struct fault *fault)
 {
 	struct filters filters[NUM_ATTACH_HOOK];
 	unsigned int removed = 0, others = 0;
@@ -295,7 +295,93 @@ int attach_remove(const char *iface, __u32 ifindex, bool qdisc_ours, unsigned in
 		if (err && !is_gone(err))
 			return fault_set_errno(fault, -err, "cannot remove the clsact qdisc of %s", iface);
 	}
-	if (ret_removed)
-		*ret_removed = removed;
+	*ret_removed += removed;
 	return 0;
+}
+
+/* ---- tcx ------------------------------------------------------------------------------------------------------ */
+
+static int attach_tcx(const char *iface, __u32 ifindex, const int program[NUM_ATTACH_HOOK], struct fault *fault)
+{
+	bool new[NUM_ATTACH_HOOK] = {};
+
+	/* Ingress first: whatever is sent translated, its reply will be. */
+	for (int i = 0; i < NUM_ATTACH_HOOK; i++) {
+		int err;
+
+		new[i] = tcx_count(ifindex, hooks[i].tcx, hooks[i].program) == 0;
+		err = tcx_attach(ifindex, hooks[i].tcx, hooks[i].program, program[i]);
+		if (!err)
+			continue;
+		/* A program that was there before stays, in its new form: packets depend on it. */
+		while (--i >= 0)
+			if (new[i])
+				tcx_remove(ifindex, hooks[i].tcx, hooks[i].program);
+		return fault_set_errno(fault, -err, "cannot attach to tcx of %s", iface);
+	}
+	return 0;
+}
+
+static int remove_tcx(const char *iface, __u32 ifindex, unsigned int *ret_removed, struct fault *fault)
+{
+	/* Egress first: a session made now would wait for replies in vain. */
+	for (int i = NUM_ATTACH_HOOK - 1; i >= 0; i--) {
+		int removed = tcx_remove(ifindex, hooks[i].tcx, hooks[i].program);
+
+		if (removed < 0 && !is_gone(removed))
+			return fault_set_errno(fault, -removed, "cannot detach %s from tcx of %s", hooks[i].program,
+					       iface);
+		if (removed > 0)
+			*ret_removed += removed;
+	}
+	return 0;
+}
+
+/* ---- either --------------------------------------------------------------------------------------------------- */
+
+int attach_programs(const char *iface, __u32 ifindex, const int program[NUM_ATTACH_HOOK], bool *qdisc_ours,
+		    struct fault *fault)
+{
+	unsigned int removed = 0;
+	int err;
+
+	if (!tcx_is_supported(ifindex))
+		return attach_filters(iface, ifindex, program, qdisc_ours, fault);
+	err = attach_tcx(iface, ifindex, program, fault);
+	return err ? err : remove_filters(iface, ifindex, *qdisc_ours, &removed, fault);
+}
+
+int attach_count(__u32 ifindex)
+{
+	struct filters filters[NUM_ATTACH_HOOK];
+	int num = 0, err = read_hooks(ifindex, filters);
+
+	if (err)
+		return err;
+	for (int i = 0; i < NUM_ATTACH_HOOK; i++) {
+		int programs = tcx_count(ifindex, hooks[i].tcx, hooks[i].program);
+
+		num += filters[i].ours + (programs > 0 ? programs : 0);
+	}
+	return num;
+}
+
+bool attach_is_at(__u32 ifindex, enum attach_hook hook)
+{
+	struct filters filters[NUM_ATTACH_HOOK];
+
+	return tcx_count(ifindex, hooks[hook].tcx, hooks[hook].program) > 0 ||
+	       (!read_hooks(ifindex, filters) && filters[hook].ours);
+}
+
+int attach_remove(const char *iface, __u32 ifindex, bool qdisc_ours, unsigned int *ret_removed, struct fault *fault)
+{
+	unsigned int removed = 0;
+	int err = remove_tcx(iface, ifindex, &removed, fault);
+
+	if (!err)
+		err = remove_filters(iface, ifindex, qdisc_ours, &removed, fault);
+	if (!err && ret_removed)
+		*ret_removed = removed;
+	return err;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The programs at the interface: two tc filters, in a clsact qdisc. */
+/* The programs at the interface: in tcx, or as two tc filters in a clsact qdisc. */
 #ifndef BAUTA_ATTACH_H
 #define BAUTA_ATTACH_H
 
@@ -8,7 +8,7 @@
 
 #include "fault.h"
 
-/* By these, and by the program's name, a filter is known as ours. Filters that were given no priority have 49152 or a
+/* A program in tcx is known as ours by its name; a filter by its program's name, and by these. Filters that were given no priority have 49152 or a
  * little less, so ours comes before them; who wants to see a packet before its translation (egress) or after nobody
  * (ingress) takes a smaller one.
  */
@@ -27,11 +27,14 @@ enum attach_hook {
 int attach_programs(const char *iface, __u32 ifindex, const int program[NUM_ATTACH_HOOK], bool *qdisc_ours,
 		    struct fault *fault);
 
-/* Whether filters of ours are there: how many, or -errno. */
+/* How many programs of ours are there, or -errno. */
 int attach_count(__u32 ifindex);
 
-/* Removes the filters that are ours, and with `qdisc_ours` the qdisc if it has no others. What is not there, the
- * interface included, is no error. *ret_removed (may be NULL): how many filters were.
+/* Whether a program of ours is at this hook. */
+bool attach_is_at(__u32 ifindex, enum attach_hook hook);
+
+/* Removes the programs that are ours, and with `qdisc_ours` the qdisc if it has no others. What is not there, the
+ * interface included, is no error. *ret_removed (may be NULL): how many programs were.
  */
 int attach_remove(const char *iface, __u32 ifindex, bool qdisc_ours, unsigned int *ret_removed, struct fault *fault);
 
