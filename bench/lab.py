@@ -10,6 +10,8 @@ import subprocess
 import threading
 import time
 
+import descriptors
+
 TOP = pathlib.Path(__file__).resolve().parent.parent
 TRAFFIC = TOP / "build/bench/traffic"
 
@@ -164,6 +166,10 @@ class Lab:
         """CPU time of what serves it beside the packets' path."""
         return 0.0
 
+    def program_ids(self):
+        """Its BPF programs."""
+        return set()
+
 
 class Bare(Lab):
     """Generator and sink, and nothing between them: what all others have to have subtracted."""
@@ -261,6 +267,9 @@ class Bauta(Lab):
         with open(f"/proc/{self.daemon.pid}/stat") as stat:
             fields = stat.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def program_ids(self):
+        return {int(fields["prog_id"]) for fields in descriptors.read(self.daemon.pid) if "prog_id" in fields}
 
 
 VARIANTS = {variant.name: variant for variant in (Bare, Plain, Nftables, Bauta)}

@@ -3,6 +3,8 @@
 
 import pathlib
 
+import descriptors
+
 
 def slab_bytes():
     """Bytes in use of the slabs that sessions may come from, per cache."""
@@ -27,16 +29,7 @@ def conntrack_table_bytes():
 
 def map_bytes(pid):
     """What the maps that a process holds are charged with, each map once: id -> bytes."""
-    charged = {}
-    for info in pathlib.Path(f"/proc/{pid}/fdinfo").iterdir():
-        try:
-            text = info.read_text()
-        except FileNotFoundError:   # closed meanwhile
-            continue
-        fields = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
-        if "map_id" in fields:
-            charged[int(fields["map_id"])] = int(fields["memlock"])
-    return charged
+    return {int(fields["map_id"]): int(fields["memlock"]) for fields in descriptors.read(pid) if "map_id" in fields}
 
 
 def available_bytes():

@@ -24,11 +24,8 @@ class Statistics:
 
     @staticmethod
     def read(one):
-        """The programs at the gateway's interfaces, by their ids; there may be others of the same names on the machine."""
-        if "gateway" not in one.namespaces:
-            return {}
-        attached = json.loads(lab.call("ip", "netns", "exec", one.namespaces["gateway"], "bpftool", "net", "show", "-j"))
-        ids = {program["id"] for program in attached[0]["tc"] + attached[0]["xdp"]}
+        """The variant's programs by their ids; there may be others of the same names on the machine."""
+        ids = one.program_ids()
         return {program["id"]: program for program in json.loads(lab.call("bpftool", "prog", "show", "-j"))
                 if program["id"] in ids}
 

@@ -85,6 +85,8 @@ def verdict(entries):
         if value:
             met = "met" if value["median"] <= EXPECTED_RATIO else "NOT met"
             lines.append(f"  {entry['sessions']:>8} sessions {entry['direction']:>8}: {value['median']:.2f}  {met}")
+    if lines:
+        lines.append(f"  met in {sum('NOT' not in line for line in lines)} of {len(lines)}")
     return "\n".join(lines)
 
 
