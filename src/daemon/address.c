@@ -36,8 +36,7 @@ static void add_gateway(struct addresses *addresses, __u32 ifindex, __be32 addr)
 		if (addresses->gateway[i].ifindex == ifindex)
 			return;
 	if (addresses->num_gateways < MAX_GATEWAYS)
-		addresses->gateway[addresses->num_gateways++] =
-			(struct gateway){ .ifindex = ifindex, .addr = addr };
+		addresses->gateway[addresses->num_gateways++] = (struct gateway){ .ifindex = ifindex, .addr = addr };
 }
 
 /* IFA_LOCAL is ours; IFA_ADDRESS is the peer's on a point-to-point interface, and else the same. */
@@ -45,7 +44,8 @@ static bool read_local(const struct nlmsghdr *message, __be32 *ret_addr)
 {
 	const struct nlattr *attr;
 
-	mnl_attr_for_each(attr, message, sizeof(struct ifaddrmsg)) {
+	mnl_attr_for_each(attr, message, sizeof(struct ifaddrmsg))
+	{
 		if (mnl_attr_get_type(attr) != IFA_LOCAL || mnl_attr_validate(attr, MNL_TYPE_U32) < 0)
 			continue;
 		*ret_addr = mnl_attr_get_u32(attr);
@@ -63,8 +63,7 @@ static int take_address(const struct nlmsghdr *message, void *context)
 	if (message->nlmsg_type != RTM_NEWADDR || info->ifa_family != AF_INET || !read_local(message, &addr))
 		return MNL_CB_OK;
 	if (info->ifa_index == addresses->link.ifindex)
-		add_own(addresses, addr,
-			info->ifa_scope == RT_SCOPE_UNIVERSE && !(info->ifa_flags & IFA_F_SECONDARY));
+		add_own(addresses, addr, info->ifa_scope == RT_SCOPE_UNIVERSE && !(info->ifa_flags & IFA_F_SECONDARY));
 	else if (ntohl(addr) >> IN_CLASSA_NSHIFT != IN_LOOPBACKNET)
 		add_gateway(addresses, info->ifa_index, addr);
 	return MNL_CB_OK;

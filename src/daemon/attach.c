@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Attaching to tc and finding again what was attached.
  *
- * On kernels from 6.6 on the programs go into tcx, which costs a packet about half of what a clsact qdisc and a classifier
- * cost; before that, into a clsact qdisc as two filters. A filter that an older kernel's or an older version's run has left
- * is removed once the program is in tcx.
+ * On kernels from 6.6 on the programs go into tcx, which costs a packet about half of what a clsact qdisc and a
+ * classifier cost; before that, into a clsact qdisc as two filters. A filter that an older kernel's or an older version's
+ * run has left is removed once the program is in tcx.
  */
 #include "attach.h"
 
@@ -55,7 +55,8 @@ static bool is_program(const struct nlattr *options, const char *program)
 
 	if (!options)
 		return false;
-	mnl_attr_for_each_nested(attr, options) {
+	mnl_attr_for_each_nested(attr, options)
+	{
 		const char *name = mnl_attr_get_str(attr);
 		size_t len = strlen(program);
 
@@ -179,10 +180,11 @@ static int create_qdisc(const char *iface, __u32 ifindex, bool *qdisc_ours, stru
 	if (strcmp(qdisc.kind, "clsact") == 0)
 		return 0;
 	if (qdisc.kind[0])
-		return fault_set(fault, EBUSY,
-				 "cannot attach to %s: it has an %s qdisc, which has no egress; clsact, which does the same and "
-				 "more, would be accepted (tc qdisc replace dev %s clsact)",
-				 iface, qdisc.kind, iface);
+		return fault_set(
+			fault, EBUSY,
+			"cannot attach to %s: it has an %s qdisc, which has no egress; clsact, which does the same and "
+			"more, would be accepted (tc qdisc replace dev %s clsact)",
+			iface, qdisc.kind, iface);
 	err = bpf_tc_hook_create(&hook);
 	if (err && err != -EEXIST)
 		return fault_set_errno(fault, -err,
@@ -243,10 +245,11 @@ static int attach_filters(const char *iface, __u32 ifindex, const int program[NU
 	/* Ingress first: whatever is sent translated, its reply will be. */
 	for (i = 0; i < NUM_ATTACH_HOOK; i++) {
 		if (filters[i].taken)
-			err = fault_set(fault, EEXIST,
-					"cannot attach to %s: a tc filter that is not ours has priority %u and handle %#x; any "
-					"other would be accepted",
-					iface, ATTACH_PRIORITY, ATTACH_HANDLE);
+			err = fault_set(
+				fault, EEXIST,
+				"cannot attach to %s: a tc filter that is not ours has priority %u and handle %#x; any "
+				"other would be accepted",
+				iface, ATTACH_PRIORITY, ATTACH_HANDLE);
 		else
 			err = attach(ifindex, &hooks[i], program[i], filters[i].ours);
 		if (err && !filters[i].taken)

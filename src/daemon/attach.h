@@ -8,9 +8,8 @@
 
 #include "fault.h"
 
-/* A program in tcx is known as ours by its name; a filter by its program's name, and by these. Filters that were given no priority have 49152 or a
- * little less, so ours comes before them; who wants to see a packet before its translation (egress) or after nobody
- * (ingress) takes a smaller one.
+/* A program in tcx is known as ours by its name; a filter by its program's name, and by these. Filters that were given
+ * no priority have 49152 or a little less, so ours comes before them; who wants to come before ours takes a smaller one.
  */
 #define ATTACH_PRIORITY 0xba07
 #define ATTACH_HANDLE 0xba07a

@@ -170,8 +170,10 @@ static void tell_of_overlap(const struct run_options *options)
 	ranges_intersect(&both, &ephemeral);
 	text = ranges_format(&both);
 	if (text && *text)
-		log_info("the kernel gives ports %s to local programs too (net.ipv4.ip_local_port_range); that is safe: no "
-			 "session takes a tuple that a socket holds, and no packet leaves on a tuple that a session holds",
+		log_info("the kernel gives ports %s to local programs too (net.ipv4.ip_local_port_range); that is "
+			 "safe: no "
+			 "session takes a tuple that a socket holds, and no packet leaves on a tuple that a session "
+			 "holds",
 			 text);
 	free(text);
 }
@@ -199,7 +201,8 @@ static int check_rights(struct fault *fault)
 {
 	if (geteuid() == 0)
 		return 0;
-	return fault_set(fault, EPERM, "cannot run as user %u: loading BPF programs and attaching them takes root", geteuid());
+	return fault_set(fault, EPERM, "cannot run as user %u: loading BPF programs and attaching them takes root",
+			 geteuid());
 }
 
 static int open_dataplane(struct daemon *daemon, struct fault *fault)

@@ -40,7 +40,7 @@ static const char *const pinned_map[] = {
 
 /* A session is two entries, and the table is filled to three quarters: 2 / 0.75 / BUCKET_ENTRIES buckets a session. */
 #define BUCKETS_PER_3_SESSIONS 2
-_Static_assert(BUCKETS_PER_3_SESSIONS * BUCKET_ENTRIES * 3 == 3 * 2 * 4, "three quarters");
+_Static_assert(BUCKETS_PER_3_SESSIONS *BUCKET_ENTRIES * 3 == 3 * 2 * 4, "three quarters");
 #define MIN_BUCKETS 2 /* the two choices of a key differ */
 #define MIN_STASH 16
 #define STASH_SHARE 64
@@ -150,13 +150,15 @@ static int load(struct dataplane *dataplane, const struct store_shape *shape, co
 	last_warning[0] = '\0';
 	err = tc__load(programs);
 	if (err == -ENOMEM)
-		return fault_set(fault, ENOMEM,
-				 "cannot make a table for %u sessions: no memory for it; a smaller --sessions would be accepted",
-				 count_sessions(shape->num_buckets));
+		return fault_set(
+			fault, ENOMEM,
+			"cannot make a table for %u sessions: no memory for it; a smaller --sessions would be accepted",
+			count_sessions(shape->num_buckets));
 	if (err)
-		return fault_set_errno(fault, -err,
-				       "cannot load the BPF programs (needed: kernel 6.1 or later; BAUTA_DEBUG=1 shows more)%s%s",
-				       last_warning[0] ? ": " : "", last_warning);
+		return fault_set_errno(
+			fault, -err,
+			"cannot load the BPF programs (needed: kernel 6.1 or later; BAUTA_DEBUG=1 shows more)%s%s",
+			last_warning[0] ? ": " : "", last_warning);
 	dataplane->gateways_fd = bpf_map__fd(programs->maps.gateways);
 	dataplane->events_fd = bpf_map__fd(programs->maps.events);
 	dataplane->sweep_fd = bpf_program__fd(programs->progs.bauta_sweep);
@@ -251,8 +253,8 @@ static int write_header(const struct dataplane *dataplane, const struct store_sh
 
 static int create(struct dataplane *dataplane, const struct dataplane_wish *wish, struct fault *fault)
 {
-	struct store_shape shape;
-	struct clock clock;
+	struct store_shape shape = {};
+	struct clock clock = {};
 	int err;
 
 	err = choose_shape(wish->num_sessions ? wish->num_sessions : DEFAULT_SESSIONS, &shape, fault);
@@ -300,15 +302,17 @@ static int reuse_maps(const struct dataplane *dataplane, struct fault *fault)
 		int fd = bpf_obj_get(instance_pin(dataplane->instance, pinned_map[i], path));
 
 		if (fd < 0)
-			return fault_set_errno(fault, -fd,
-					       "cannot take over the data plane of %s: its map \"%s\" (`bauta down -e %s` removes "
-					       "it, and ends its sessions)",
-					       iface, pinned_map[i], iface);
+			return fault_set_errno(
+				fault, -fd,
+				"cannot take over the data plane of %s: its map \"%s\" (`bauta down -e %s` removes "
+				"it, and ends its sessions)",
+				iface, pinned_map[i], iface);
 		if (!fits(map, fd))
-			err = fault_set(fault, EPROTO,
-					"cannot take over the data plane of %s: its map \"%s\" was made by another version "
-					"(`bauta down -e %s` removes it, and ends its sessions)",
-					iface, pinned_map[i], iface);
+			err = fault_set(
+				fault, EPROTO,
+				"cannot take over the data plane of %s: its map \"%s\" was made by another version "
+				"(`bauta down -e %s` removes it, and ends its sessions)",
+				iface, pinned_map[i], iface);
 		else if ((err = bpf_map__reuse_fd(map, fd)))
 			fault_set_errno(fault, -err, "cannot take over %s", path);
 		close(fd);
@@ -322,11 +326,13 @@ static void say_what_is_kept(const struct dataplane *dataplane, const struct dat
 	const struct header *header = dataplane->table.header;
 
 	if (wish->num_sessions && count_buckets(wish->num_sessions) != header->shape.num_buckets)
-		log_warn("%s keeps its table for %u sessions, not %u as asked for: a new size takes a new table (`bauta down -e "
+		log_warn("%s keeps its table for %u sessions, not %u as asked for: a new size takes a new table "
+			 "(`bauta down -e "
 			 "%s` first; that ends the sessions)",
 			 iface, dataplane_capacity(dataplane), wish->num_sessions, iface);
 	if (wish->clock_factor && wish->clock_factor != header->clock.factor)
-		log_warn("%s keeps its clock factor %u, not %u as asked for (`bauta down -e %s` first; that ends the sessions)",
+		log_warn("%s keeps its clock factor %u, not %u as asked for (`bauta down -e %s` first; that ends the "
+			 "sessions)",
 			 iface, header->clock.factor, wish->clock_factor, iface);
 }
 

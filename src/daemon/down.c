@@ -32,11 +32,13 @@ static int stop_daemon(const struct instance *instance, struct fault *fault)
 		return errno == ESRCH ? 0 : fault_set_errno(fault, errno, "cannot watch process %d", pid);
 	if (instance_daemon(instance) == pid) {
 		if (syscall(SYS_pidfd_send_signal, end.fd, SIGTERM, NULL, 0) && errno != ESRCH)
-			err = fault_set_errno(fault, errno, "cannot stop process %d, which serves %s", pid, instance->iface);
+			err = fault_set_errno(fault, errno, "cannot stop process %d, which serves %s", pid,
+					      instance->iface);
 		else if (poll(&end, 1, STOP_LIMIT_MS) == 0)
-			err = fault_set(fault, ETIMEDOUT,
-					"process %d, which serves %s, does not stop; `kill -9 %d` ends it, then try again", pid,
-					instance->iface, pid);
+			err = fault_set(
+				fault, ETIMEDOUT,
+				"process %d, which serves %s, does not stop; `kill -9 %d` ends it, then try again", pid,
+				instance->iface, pid);
 	}
 	close(end.fd);
 	return err;
@@ -80,8 +82,9 @@ int daemon_down(const char *iface)
 	if (!err)
 		err = take_away(&instance, &found, &fault);
 	if (!err && !found && !if_nametoindex(instance.iface))
-		err = fault_set(&fault, ENOENT, "there is neither an interface %s in this network namespace, nor anything of bauta "
-						"for it",
+		err = fault_set(&fault, ENOENT,
+				"there is neither an interface %s in this network namespace, nor anything of bauta "
+				"for it",
 				instance.iface);
 	if (err) {
 		log_error("%s", fault.text);

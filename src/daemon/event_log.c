@@ -46,8 +46,8 @@ struct report {
 	char internal[ENDPOINT_TEXT];
 	char external[ENDPOINT_TEXT]; /* "": none was given */
 	char remote[ENDPOINT_TEXT];
-	char owner[ENDPOINT_TEXT];    /* whose tuple it is; "": nobody's in particular */
-	struct process process;       /* pid 0: not known */
+	char owner[ENDPOINT_TEXT]; /* whose tuple it is; "": nobody's in particular */
+	struct process process;    /* pid 0: not known */
 };
 
 /* ISO 8601 in UTC, to the millisecond. */
@@ -140,7 +140,8 @@ static void tell_operator(const struct report *report)
 
 	format_owner(report, owner, sizeof(owner));
 	if (report->event->suppressed)
-		snprintf(suppressed, sizeof(suppressed), "; %u more like it were not reported", report->event->suppressed);
+		snprintf(suppressed, sizeof(suppressed), "; %u more like it were not reported",
+			 report->event->suppressed);
 	log_warn("%s: %s %s -> %s%s%s: %s%s%s", report->reason->name, report->proto, report->internal, report->remote,
 		 report->external[0] ? " as " : "", report->external, report->reason->meaning, owner, suppressed);
 }

@@ -116,10 +116,14 @@ int event_socket_open(struct event_base *base, const char *path, struct event_so
 
 void event_socket_close(struct event_socket *socket)
 {
+	struct client *client, *next;
+
 	if (!socket)
 		return;
-	while (!LIST_EMPTY(&socket->clients))
-		drop_client(LIST_FIRST(&socket->clients));
+	for (client = LIST_FIRST(&socket->clients); client; client = next) {
+		next = LIST_NEXT(client, link);
+		drop_client(client);
+	}
 	evconnlistener_free(socket->listener);
 	unlink(socket->path);
 	free(socket);
@@ -127,18 +131,16 @@ void event_socket_close(struct event_socket *socket)
 
 void event_socket_send(struct event_socket *socket, const char *line, size_t len)
 {
-	struct client *client = LIST_FIRST(&socket->clients);
+	struct client *client, *next;
 
-	while (client) {
-		struct client *next = LIST_NEXT(client, link);
-
+	for (client = LIST_FIRST(&socket->clients); client; client = next) {
+		next = LIST_NEXT(client, link);
 		if (evbuffer_get_length(bufferevent_get_output(client->stream)) + len > MAX_BACKLOG) {
 			log_warn("a client that watches does not read, and is dropped");
 			drop_client(client);
 		} else {
 			bufferevent_write(client->stream, line, len);
 		}
-		client = next;
 	}
 }
 

@@ -25,12 +25,8 @@
 
 /* Seconds. RFC 4787 REQ-5, RFC 5382 REQ-5, RFC 7857 §2.2, RFC 5508 REQ-2. */
 static const __u32 timeout_s[NUM_TIMEOUT] = {
-	[TIMEOUT_UDP] = 300,
-	[TIMEOUT_TCP_OPENING] = 240,
-	[TIMEOUT_TCP_ESTABLISHED] = 7440,
-	[TIMEOUT_TCP_CLOSING] = 240,
-	[TIMEOUT_TCP_RESET] = 240,
-	[TIMEOUT_ICMP] = 60,
+	[TIMEOUT_UDP] = 300,         [TIMEOUT_TCP_OPENING] = 240, [TIMEOUT_TCP_ESTABLISHED] = 7440,
+	[TIMEOUT_TCP_CLOSING] = 240, [TIMEOUT_TCP_RESET] = 240,   [TIMEOUT_ICMP] = 60,
 };
 
 /* ---- the checks ----------------------------------------------------------------------------------------------- */
@@ -42,19 +38,21 @@ static int check_interface(struct follow *follow, struct fault *fault)
 	int err;
 
 	if (!addresses->link.ifindex)
-		return fault_set(fault, ENODEV,
-				 "cannot serve %s: there is no such interface in this network namespace (`ip link` lists them)",
-				 iface);
+		return fault_set(
+			fault, ENODEV,
+			"cannot serve %s: there is no such interface in this network namespace (`ip link` lists them)",
+			iface);
 	err = link_header_len(iface, &addresses->link, &follow->l2_len, fault);
 	if (err)
 		return err;
 	if (!addresses->link.up)
 		return fault_set(fault, ENETDOWN, "cannot serve %s: it is down (`ip link set %s up`)", iface, iface);
 	if (!addresses->external)
-		return fault_set(fault, EADDRNOTAVAIL,
-				 "cannot serve %s: it has no IPv4 address of global scope (`ip address add ADDRESS/LENGTH dev "
-				 "%s`)",
-				 iface, iface);
+		return fault_set(
+			fault, EADDRNOTAVAIL,
+			"cannot serve %s: it has no IPv4 address of global scope (`ip address add ADDRESS/LENGTH dev "
+			"%s`)",
+			iface, iface);
 	return 0;
 }
 
@@ -121,7 +119,8 @@ static int configure(struct follow *follow, struct fault *fault)
 	memcpy(config.timeout_s, timeout_s, sizeof(config.timeout_s));
 	err = ranges_to_config(&follow->ports, &config);
 	if (err)
-		return fault_set(fault, -err, "these ports make more than %d ranges; as many would be accepted", MAX_SLICES);
+		return fault_set(fault, -err, "these ports make more than %d ranges; as many would be accepted",
+				 MAX_SLICES);
 	if (memcmp(&config, &follow->dataplane->table.config, sizeof(config)) == 0)
 		return 0;
 	return dataplane_configure(follow->dataplane, &config, fault);
@@ -132,7 +131,8 @@ static void tell_gateways(struct follow *follow)
 	int err = gateways_write(follow->dataplane->gateways_fd, &follow->addresses);
 
 	if (err)
-		log_warn("cannot keep the addresses of all interfaces: %s; some clients will not be told why a packet of theirs "
+		log_warn("cannot keep the addresses of all interfaces: %s; some clients will not be told why a packet "
+			 "of theirs "
 			 "is refused",
 			 strerror(-err));
 }
@@ -140,7 +140,8 @@ static void tell_gateways(struct follow *follow)
 static void warn_of_left_out(const struct follow *follow)
 {
 	if (follow->addresses.num_own_left_out)
-		log_warn("%s has more than %d addresses; %u are not looked after: what comes for them goes to this machine",
+		log_warn("%s has more than %d addresses; %u are not looked after: what comes for them goes to this "
+			 "machine",
 			 follow->options->iface, MAX_OWN_ADDRS, follow->addresses.num_own_left_out);
 }
 
@@ -168,11 +169,11 @@ int follow_start(struct follow *follow, struct dataplane *dataplane, struct swee
 /* ---- what changes --------------------------------------------------------------------------------------------- */
 
 /* Says what goes wrong once, though it is tried again and again. */
-static void complain(struct follow *follow, const struct fault *fault)
+static void complain(struct fault *last, const struct fault *fault)
 {
-	if (strcmp(follow->complaint.text, fault->text) != 0)
+	if (strcmp(last->text, fault->text) != 0)
 		log_error("%s", fault->text);
-	follow->complaint = *fault;
+	*last = *fault;
 }
 
 /* Attaches to an interface that came back, or whose filters somebody removed. */
@@ -192,7 +193,9 @@ static bool attach_again(struct follow *follow)
 		err = dataplane_attach(follow->dataplane, link->ifindex, &fault);
 	follow->attached = !err;
 	if (err)
-		complain(follow, &fault);
+		complain(&follow->attach_complaint, &fault);
+	else
+		follow->attach_complaint.text[0] = '\0';
 	return !err;
 }
 
@@ -234,13 +237,14 @@ static void report_addresses(const struct follow *follow, const struct addresses
 	if (now == old->external || !follow->addresses.link.ifindex)
 		return;
 	if (!now)
-		log_warn("%s has lost its address %s: %llu sessions were ended, new ones are refused until it has one", iface,
-			 old_text, ended);
+		log_warn("%s has lost its address %s: %llu sessions were ended, new ones are refused until it has one",
+			 iface, old_text, ended);
 	else if (!old->external)
-		log_info("%s masquerades as %s again: it has an address; %llu sessions of others were ended", iface, new_text,
-			 ended);
+		log_info("%s masquerades as %s again: it has an address; %llu sessions of others were ended", iface,
+			 new_text, ended);
 	else
-		log_warn("%s masquerades as %s now, no longer as %s; %llu sessions of addresses that are gone were ended",
+		log_warn("%s masquerades as %s now, no longer as %s; %llu sessions of addresses that are gone were "
+			 "ended",
 			 iface, new_text, old_text, ended);
 }
 
@@ -267,8 +271,7 @@ void follow_addresses(struct follow *follow)
 	report_link(follow, &old);
 	if (follow->addresses.num_own)
 		follow->sweep->keep_foreign = false;
-	if (follow->addresses.num_own != old.num_own ||
-	    memcmp(follow->addresses.own, old.own, sizeof(old.own)) != 0)
+	if (follow->addresses.num_own != old.num_own || memcmp(follow->addresses.own, old.own, sizeof(old.own)) != 0)
 		ended = sweep_flush_foreign(follow->sweep);
 	report_addresses(follow, &old, ended);
 }
@@ -281,9 +284,10 @@ static void poll_ports(struct follow *follow)
 
 	if (read_ports(follow, &fault) || configure(follow, &fault)) {
 		follow->ports = old;
-		complain(follow, &fault);
+		complain(&follow->ports_complaint, &fault);
 		return;
 	}
+	follow->ports_complaint.text[0] = '\0';
 	if (memcmp(&old, &follow->ports, sizeof(old)) == 0)
 		return;
 	text = follow_ports_text(follow);
@@ -302,9 +306,9 @@ void follow_poll(struct follow *follow)
 	if (follow->attached) {
 		int count = attach_count(link->ifindex);
 
-		if (count < 0 || count == NUM_ATTACH_HOOK)
+		if (count < 0 || count >= NUM_ATTACH_HOOK)
 			return;
-		log_warn("somebody removed %s of our filters from %s: attaching again", count ? "one" : "both",
+		log_warn("somebody removed %s of our programs from %s: attaching again", count ? "one" : "both",
 			 follow->options->iface);
 	}
 	attach_again(follow);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Following the machine: its interface, its addresses and its own port ranges, and what the data plane is told of them. */
+/* Following the machine: its interface, its addresses, its own port ranges; and telling the data plane of them. */
 #ifndef BAUTA_FOLLOW_H
 #define BAUTA_FOLLOW_H
 
@@ -23,7 +23,9 @@ struct follow {
 	struct ranges ports; /* in force */
 	__u32 l2_len;
 	bool attached;
-	struct fault complaint; /* the last one */
+	/* what has been complained of, "" when all is well */
+	struct fault ports_complaint;
+	struct fault attach_complaint;
 };
 
 /* First the checks: reads all of it, and refuses what cannot be served. Nothing is changed yet. */

@@ -16,7 +16,10 @@ static int load(void)
 {
 	const struct bpf_insn program[] = {
 		/* r6 = skb->mark */
-		{ .code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = 6, .src_reg = 1, .off = offsetof(struct __sk_buff, mark) },
+		{ .code = BPF_LDX | BPF_MEM | BPF_W,
+		  .dst_reg = 6,
+		  .src_reg = 1,
+		  .off = offsetof(struct __sk_buff, mark) },
 		/* r0 = bpf_jiffies64() */
 		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_jiffies64 },
 		/* if (r6 != 0) r0 >>= 32 */
@@ -50,9 +53,10 @@ int jiffies_read(__u64 *ret_jiffies, __u64 *ret_mono_ns, struct fault *fault)
 
 	fd = load();
 	if (fd < 0)
-		return fault_set_errno(fault, -fd,
-				       "cannot load a BPF program (needed: root, kernel 6.1 or later with CONFIG_BPF_SYSCALL "
-				       "and CONFIG_NET_CLS_BPF)");
+		return fault_set_errno(
+			fault, -fd,
+			"cannot load a BPF program (needed: root, kernel 6.1 or later with CONFIG_BPF_SYSCALL "
+			"and CONFIG_NET_CLS_BPF)");
 	do {
 		err = run(fd, 1, &high);
 		if (!err)

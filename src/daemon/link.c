@@ -55,7 +55,8 @@ int link_header_len(const char *iface, const struct link *link, __u32 *ret_l2_le
 	case ARPHRD_NONE: /* tun, WireGuard */
 	case ARPHRD_PPP:
 	case ARPHRD_RAWIP:
-	case ARPHRD_TUNNEL: /* ipip */
+	case ARPHRD_TUNNEL:  /* ipip, vti */
+	case ARPHRD_TUNNEL6: /* IPv4 in IPv6 */
 	case ARPHRD_SIT:
 		*ret_l2_len = 0;
 		return 0;
@@ -63,9 +64,10 @@ int link_header_len(const char *iface, const struct link *link, __u32 *ret_l2_le
 		return fault_set(fault, EOPNOTSUPP,
 				 "cannot serve %s: it is the loopback; name the interface that leads outside", iface);
 	default:
-		return fault_set(fault, EOPNOTSUPP,
-				 "cannot serve %s: its link type %u is not known; Ethernet (1) and interfaces without a link "
-				 "header (tun, WireGuard, PPP, ipip) are",
-				 iface, link->type);
+		return fault_set(
+			fault, EOPNOTSUPP,
+			"cannot serve %s: its link type %u is not known; Ethernet (1) and interfaces without a link "
+			"header (tun, WireGuard, PPP, ipip) are",
+			iface, link->type);
 	}
 }

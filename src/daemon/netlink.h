@@ -5,15 +5,16 @@
 
 #include <libmnl/libmnl.h>
 
-/* Both return 0 or -errno. A socket that listens to a group does so from its opening on; `group` 0 is none. */
+/* Both return 0 or -errno. A socket that has joined a group (RTNLGRP_*) is told what changes. */
 int netlink_open(struct mnl_socket **ret_socket);
 int netlink_join(struct mnl_socket *socket, int group);
 
 /* Takes NULL. */
 void netlink_close(struct mnl_socket *socket);
 
-/* Sends a request and calls `each` (NULL: nothing) with every message of the answer; that is an acknowledgement, one message, or a
- * dump. Returns 0, or -errno from the kernel or from `each`, which returns MNL_CB_OK or MNL_CB_ERROR with errno set.
+/* Sends a request and calls `each` with every message of the answer, be it one or a dump. Returns 0, or -errno from the
+ * kernel or from `each`, which returns MNL_CB_OK or MNL_CB_ERROR with errno set. -EINTR: a change came between the parts
+ * of the dump; ask again.
  */
 int netlink_ask(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_t each, void *context);
 

@@ -21,8 +21,8 @@
 
 #define PASS_MIN_MS 2000u
 #define PASS_MAX_MS 10000u
-#define PASS_FAST_MS 250u      /* however fast the clock is */
-#define ENTRIES_PER_MS 4096u   /* one million takes 256 ms on top of the shortest pass */
+#define PASS_FAST_MS 250u    /* however fast the clock is */
+#define ENTRIES_PER_MS 4096u /* one million takes 256 ms on top of the shortest pass */
 #define STEPS_PER_PASS 8u
 #define TICK_MIN_MS 50u
 

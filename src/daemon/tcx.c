@@ -11,7 +11,9 @@
 /* BPF_MPROG_MAX: the kernel takes no more programs at one hook. */
 #define MAX_PROGRAMS 64
 
-/* Calls `take` with each program of this name; it owns the descriptor. Stops at an error. How many there were, or -errno. */
+/* Calls `take` with each program of this name; it owns the descriptor. Stops at an error. How many there were, or
+ * -errno.
+ */
 static int each_program(__u32 ifindex, enum tcx_hook hook, const char *name, int (*take)(int program, void *context),
 			void *context)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The programs at the interface on kernels from 6.6 on: tcx, which calls them without a qdisc and a classifier between. */
+/* The programs at the interface on kernels from 6.6 on: tcx calls them without a qdisc and a classifier between. */
 #ifndef BAUTA_TCX_H
 #define BAUTA_TCX_H
 
@@ -17,8 +17,8 @@ bool tcx_is_supported(__u32 ifindex);
 /* How many programs of this name are attached, or -errno. */
 int tcx_count(__u32 ifindex, enum tcx_hook hook, const char *name);
 
-/* Puts a program in the place of the one of the same name, at once, or behind all others if there is none. 0 or -errno. It
- * stays when this process ends, like a filter.
+/* Puts a program in the place of the one of the same name, at once, or behind all others if there is none. 0 or -errno.
+ * It stays when this process ends, like a filter.
  */
 int tcx_attach(__u32 ifindex, enum tcx_hook hook, const char *name, int program);
 
