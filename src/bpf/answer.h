@@ -51,8 +51,10 @@ static __always_inline __s64 answer_sum(struct __sk_buff *skb, __u32 offset, __u
 		__be32 chunk[ANSWER_CHUNK / 4] = {};
 		__u32 num = len < ANSWER_CHUNK ? len : ANSWER_CHUNK;
 
+		/* 1 to ANSWER_CHUNK it is; the verifier of 6.1 has to see it done, and the compiler not to see that it is idle */
 		OPTIMIZER_HIDE_VAR(num);
-		if (!num || num > ANSWER_CHUNK || bpf_skb_load_bytes(skb, offset, chunk, num))
+		num = ((num - 1) & (ANSWER_CHUNK - 1)) + 1;
+		if (bpf_skb_load_bytes(skb, offset, chunk, num))
 			return -1;
 		sum = bpf_csum_diff(NULL, 0, chunk, sizeof(chunk), sum);
 		if (sum < 0)

@@ -16,13 +16,17 @@ static __always_inline const struct port_slice *port_slice_find(const struct con
 	for (int i = 0; i < SLICE_STEPS; i++) {
 		__u32 middle = (low + high) / 2;
 
-		if (high - low <= 1 || middle >= MAX_SLICES)
+		if (high - low <= 1)
+			break;
+		OPTIMIZER_HIDE_VAR(middle);
+		if (middle >= MAX_SLICES)
 			break;
 		if ((by_number ? cfg->slice[middle].before : cfg->slice[middle].first) <= value)
 			low = middle;
 		else
 			high = middle;
 	}
+	OPTIMIZER_HIDE_VAR(low);
 	return low < MAX_SLICES ? &cfg->slice[low] : &cfg->slice[0];
 }
 

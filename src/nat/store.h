@@ -253,21 +253,29 @@ static __always_inline bool shelf_has(const struct shelf *shelf, const struct ke
 	       bucket_find(shelf->bucket[2], key) >= 0;
 }
 
-/* Takes a free slot, in the stash only if `stash`; NULL when there is none. */
+/* Takes a free slot, in the stash only if `stash`; NULL when there is none. No loop: the verifier of 6.1 refuses one that
+ * the compiler enters in its middle.
+ */
 static __always_inline struct entry *shelf_take(const struct shelf *shelf, bool stash, __u32 *ret_index)
 {
-	for (int i = 0; i < 3; i++) {
-		int slot;
+	struct bucket *bucket = shelf->bucket[0];
+	__u32 number = shelf->place.bucket[0];
+	int slot = bucket_take(bucket);
 
-		if (i == 2 && !stash)
-			break;
-		slot = bucket_take(shelf->bucket[i]);
-		if (slot >= 0) {
-			*ret_index = shelf->place.bucket[i] * BUCKET_ENTRIES + slot;
-			return &shelf->bucket[i]->entry[slot];
-		}
+	if (slot < 0) {
+		bucket = shelf->bucket[1];
+		number = shelf->place.bucket[1];
+		slot = bucket_take(bucket);
 	}
-	return NULL;
+	if (slot < 0 && stash) {
+		bucket = shelf->bucket[2];
+		number = shelf->place.bucket[2];
+		slot = bucket_take(bucket);
+	}
+	if (slot < 0)
+		return NULL;
+	*ret_index = number * BUCKET_ENTRIES + slot;
+	return &bucket->entry[slot];
 }
 
 static __always_inline bool index_is_stash(__u32 index)
