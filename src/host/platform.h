@@ -6,6 +6,7 @@
 #include <endian.h>
 #include <linux/types.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -83,7 +84,7 @@ static __always_inline struct stripe *platform_stripe(__u32 index)
 static __always_inline void platform_lock(struct stripe *stripe)
 {
 	while (__atomic_test_and_set(&stripe->locked, __ATOMIC_ACQUIRE))
-		;
+		sched_yield(); /* unlike in the kernel, its holder may have lost the CPU */
 }
 
 static __always_inline void platform_unlock(struct stripe *stripe)

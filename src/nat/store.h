@@ -354,25 +354,29 @@ static __always_inline bool entry_is_due(__u32 life, __u32 now, __u32 grace_s)
 
 /* Makes both entries of a pair BUSY, or neither. Under the pair's lock, so only packets can interfere: one that came
  * since the pair was marked DYING has made its entry LIVE, and wins.
+ *
+ * The outbound entry comes first. An outbound packet that misses it because of that wants to create a session, waits for
+ * our lock, and then learns what became of the pair. An inbound packet that finds nothing is the host's, and a TCP segment
+ * then is answered by a RST: so the inbound entry goes only if nothing can bring the outbound one back.
  */
-static __always_inline bool pair_seize(struct entry *entry, struct entry *twin, __u32 now, __u32 grace_s)
+static __always_inline bool pair_seize(struct entry *out, struct entry *in, __u32 now, __u32 grace_s)
 {
-	__u32 life = READ_ONCE(entry->life);
-	__u32 twin_life = READ_ONCE(twin->life);
+	__u32 out_life = READ_ONCE(out->life);
+	__u32 in_life = READ_ONCE(in->life);
 
-	if (entry_is_due(life, now, grace_s) && entry_is_due(twin_life, now, grace_s) &&
-	    platform_cmpxchg(&entry->life, life, PHASE_BUSY) == life) {
-		if (platform_cmpxchg(&twin->life, twin_life, PHASE_BUSY) == twin_life)
+	if (entry_is_due(out_life, now, grace_s) && entry_is_due(in_life, now, grace_s) &&
+	    platform_cmpxchg(&out->life, out_life, PHASE_BUSY) == out_life) {
+		if (platform_cmpxchg(&in->life, in_life, PHASE_BUSY) == in_life)
 			return true;
-		platform_xchg(&entry->life, life);
+		platform_xchg(&out->life, out_life);
 	}
 	/* Revive the one that the packet did not touch. Its time of marking stands for its last-seen. */
-	life = READ_ONCE(entry->life);
-	twin_life = READ_ONCE(twin->life);
-	if (life_phase(life) == PHASE_LIVE && life_phase(twin_life) == PHASE_DYING)
-		platform_cmpxchg(&twin->life, twin_life, (twin_life & ~LIFE_PHASE_MASK) | PHASE_LIVE);
-	if (life_phase(twin_life) == PHASE_LIVE && life_phase(life) == PHASE_DYING)
-		platform_cmpxchg(&entry->life, life, (life & ~LIFE_PHASE_MASK) | PHASE_LIVE);
+	out_life = READ_ONCE(out->life);
+	in_life = READ_ONCE(in->life);
+	if (life_phase(out_life) == PHASE_LIVE && life_phase(in_life) == PHASE_DYING)
+		platform_cmpxchg(&in->life, in_life, (in_life & ~LIFE_PHASE_MASK) | PHASE_LIVE);
+	if (life_phase(in_life) == PHASE_LIVE && life_phase(out_life) == PHASE_DYING)
+		platform_cmpxchg(&out->life, out_life, (out_life & ~LIFE_PHASE_MASK) | PHASE_LIVE);
 	return false;
 }
 
@@ -414,7 +418,7 @@ SLOW_PATH bool store_remove(__u32 index, const struct pair *expect, enum remove_
 		goto out;
 	switch (mode) {
 	case REMOVE_DYING:
-		removed = pair_seize(entry, twin, now, grace_s);
+		removed = key.direction ? pair_seize(twin, entry, now, grace_s) : pair_seize(entry, twin, now, grace_s);
 		break;
 	case REMOVE_UNREF:
 		if (READ_ONCE(entry->refs) > 1) {

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The store under threads: what a writer of it does, and what a packet may see meanwhile. Built with the thread
+ * sanitizer, which judges every access; the tests judge what came of them.
+ */
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "expire.h"
+#include "translate.h"
+#include "world.h"
+
+#define MAX_THREADS 4
+
+/* ---- threads -------------------------------------------------------------------------------------------------- */
+
+struct crew;
+
+struct worker {
+	struct crew *crew;
+	__u32 number;
+	pthread_t thread;
+	__u64 count[4];  /* of what the worker has seen; each test says of what */
+	char wrong[160]; /* the first thing that it saw and must not */
+};
+
+/* Threads that work on one table, each with its own `platform`. */
+struct crew {
+	struct world world;
+	__u64 seed;
+	pthread_barrier_t barrier;
+	int done; /* set by the one worker that has an end */
+	int num;
+	struct worker worker[MAX_THREADS];
+	void (*work)(struct worker *worker);
+	void *shared;
+};
+
+__attribute__((format(printf, 2, 3))) static void note_wrong(struct worker *worker, const char *format, ...)
+{
+	va_list args;
+
+	if (worker->wrong[0])
+		return;
+	va_start(args, format);
+	vsnprintf(worker->wrong, sizeof(worker->wrong), format, args);
+	va_end(args);
+}
+
+static void *start(void *arg)
+{
+	struct worker *worker = arg;
+
+	world_enter(&worker->crew->world, worker->crew->seed + worker->number);
+	worker->crew->work(worker);
+	return NULL;
+}
+
+static void crew_open(struct crew *crew, __u32 num_buckets, __u32 num_stash)
+{
+	memset(crew, 0, sizeof(*crew));
+	crew->seed = world_seed();
+	world_open(&crew->world, num_buckets, num_stash, crew->seed);
+}
+
+static void crew_run(struct crew *crew, int num, void (*work)(struct worker *worker))
+{
+	const char *violation;
+
+	crew->num = num;
+	crew->work = work;
+	pthread_barrier_init(&crew->barrier, NULL, num);
+	for (int i = 0; i < num; i++) {
+		crew->worker[i].crew = crew;
+		crew->worker[i].number = i;
+		if (pthread_create(&crew->worker[i].thread, NULL, start, &crew->worker[i]))
+			fail_msg("cannot start a thread");
+	}
+	for (int i = 0; i < num; i++)
+		pthread_join(crew->worker[i].thread, NULL);
+	pthread_barrier_destroy(&crew->barrier);
+	for (int i = 0; i < num; i++)
+		if (crew->worker[i].wrong[0])
+			fail_msg("thread %d: %s", i, crew->worker[i].wrong);
+	violation = world_violation();
+	if (violation)
+		fail_msg("%s", violation);
+}
+
+static void crew_close(struct crew *crew)
+{
+	world_close(&crew->world);
+}
+
+static bool crew_is_done(const struct crew *crew)
+{
+	return __atomic_load_n(&crew->done, __ATOMIC_RELAXED);
+}
+
+static void crew_finish(struct crew *crew)
+{
+	__atomic_store_n(&crew->done, 1, __ATOMIC_RELAXED);
+}
+
+/* ---- pairs ---------------------------------------------------------------------------------------------------- */
+
+static struct endpoint endpoint_of(__u32 addr, __u32 port)
+{
+	return (struct endpoint){ .addr = cpu_to_be32(addr), .port = cpu_to_be16(port) };
+}
+
+/* A session of its own for each number; its internal endpoint follows from the external one, and the other way round. */
+static struct pair session_of(__u32 number)
+{
+	return (struct pair){
+		.internal = endpoint_of(0x0a000000 + number, 1024 + number),
+		.external = endpoint_of(0xc0000200 + number % 4, 20000 + number),
+		.remote = endpoint_of(0xc6336400 + number % 8, 443),
+		.proto = IPPROTO_TCP,
+	};
+}
+
+static enum insert_result insert(const struct pair *pair)
+{
+	__u32 life = life_make(PHASE_LIVE, 0, platform.now);
+
+	return store_insert(pair, life, life, 0, true);
+}
+
+static __u32 index_of(const struct pair *pair, __u8 direction)
+{
+	struct key key = pair_key(pair, direction);
+
+	return store_find(&key);
+}
+
+static bool remove_now(const struct pair *pair)
+{
+	__u32 index = index_of(pair, 0);
+
+	return index != INDEX_NONE && store_remove(index, pair, REMOVE_NOW, 0);
+}
+
+/* ---- one external tuple, several who want it ------------------------------------------------------------------ */
+
+#define CLAIM_ROUNDS 3000
+
+struct claim {
+	int winner[CLAIM_ROUNDS][MAX_THREADS];
+};
+
+/* Each round all threads want one external tuple for internal endpoints of their own; then the winner gives it back. */
+static void claim_work(struct worker *worker)
+{
+	struct claim *claim = worker->crew->shared;
+
+	for (__u32 round = 0; round < CLAIM_ROUNDS; round++) {
+		struct pair pair = session_of(round % 64);
+		enum insert_result result;
+
+		pair.internal.addr = cpu_to_be32(0x0a010000 + worker->number);
+		pthread_barrier_wait(&worker->crew->barrier);
+		result = insert(&pair);
+		if (result != INSERT_DONE && result != INSERT_TAKEN)
+			note_wrong(worker, "round %u: insert says %u", round, result);
+		claim->winner[round][worker->number] = result == INSERT_DONE;
+		pthread_barrier_wait(&worker->crew->barrier);
+		if (result == INSERT_DONE && !remove_now(&pair))
+			note_wrong(worker, "round %u: the winner does not find its pair", round);
+	}
+}
+
+static void one_tuple_has_one_owner(void **state)
+{
+	static struct claim claim;
+	struct crew crew;
+
+	(void)state;
+	crew_open(&crew, 32, 4);
+	crew.shared = &claim;
+	crew_run(&crew, MAX_THREADS, claim_work);
+	for (int round = 0; round < CLAIM_ROUNDS; round++) {
+		int winners = 0;
+
+		for (int i = 0; i < MAX_THREADS; i++)
+			winners += claim.winner[round][i];
+		assert_int_equal(winners, 1);
+	}
+	assert_true(world_is_empty(&crew.world));
+	crew_close(&crew);
+}
+
+/* ---- packets against the sweep -------------------------------------------------------------------------------- */
+
+#define SWEEPS 20000
+#define SWEPT_SESSIONS 4
+
+/* What happened to each session at each time it was marked: numbered by the second in which it was. */
+struct sweep {
+	__u32 now;
+	__u8 revived[SWEPT_SESSIONS][SWEEPS + 1];
+	__u8 removed[SWEPT_SESSIONS][SWEEPS + 1];
+	__u8 missed[SWEPT_SESSIONS][SWEEPS + 1]; /* an inbound packet found nothing */
+};
+
+/* Marks and removes sessions in turn, and puts back those that are gone. The clock goes on by one with each. */
+static void sweep_work(struct worker *worker)
+{
+	struct sweep *sweep = worker->crew->shared;
+
+	for (__u32 now = 1; now <= SWEEPS; now++) {
+		struct pair pair = session_of(now % SWEPT_SESSIONS);
+		__u32 out_index = index_of(&pair, 0);
+		__u32 in_index = index_of(&pair, ENTRY_INBOUND);
+		struct entry *out = store_entry(out_index);
+		struct entry *in = store_entry(in_index);
+
+		__atomic_store_n(&sweep->now, now, __ATOMIC_SEQ_CST);
+		platform.now = now;
+		if (!out || !in) {
+			note_wrong(worker, "a session of which nobody removed anything is gone by half");
+			break;
+		}
+		/* a packet may come between any two of these */
+		__atomic_store_n(&out->life, life_make(PHASE_DYING, 0, now), __ATOMIC_SEQ_CST);
+		__atomic_store_n(&in->life, life_make(PHASE_DYING, 0, now), __ATOMIC_SEQ_CST);
+		if (now % 8 == 0)
+			sched_yield(); /* to the packets */
+		if (store_remove(now & 16 ? out_index : in_index, &pair, REMOVE_DYING, 0)) {
+			worker->count[0]++;
+			__atomic_store_n(&sweep->removed[now % SWEPT_SESSIONS][now], 1, __ATOMIC_RELAXED);
+			if (index_of(&pair, 0) != INDEX_NONE || index_of(&pair, ENTRY_INBOUND) != INDEX_NONE)
+				note_wrong(worker, "a session that was removed is still there");
+			if (insert(&pair) != INSERT_DONE)
+				note_wrong(worker, "a session that was removed cannot come again");
+		} else {
+			worker->count[1]++;
+		}
+	}
+	crew_finish(worker->crew);
+}
+
+/* Packets: find, read, touch. What revives an entry says of which marking. */
+static void sweep_packet(struct worker *worker, __u32 number, __u8 direction)
+{
+	struct sweep *sweep = worker->crew->shared;
+	__u32 now = __atomic_load_n(&sweep->now, __ATOMIC_SEQ_CST);
+	struct pair pair = session_of(number);
+	__u32 index = index_of(&pair, direction);
+	struct entry *entry = store_entry(index);
+	__u32 life;
+
+	worker->count[entry ? 0 : 1]++;
+	if (!entry) {
+		if (direction == ENTRY_INBOUND && now == __atomic_load_n(&sweep->now, __ATOMIC_SEQ_CST))
+			__atomic_store_n(&sweep->missed[number][now], 1, __ATOMIC_RELAXED);
+		return;
+	}
+	life = READ_ONCE(entry->life);
+	if (life_phase(life) != PHASE_DYING)
+		return;
+	if (platform_cmpxchg(&entry->life, life, life_after(life, 0, life >> LIFE_SEEN_SHIFT)) == life)
+		__atomic_store_n(&sweep->revived[number][life >> LIFE_SEEN_SHIFT], 1, __ATOMIC_RELAXED);
+}
+
+static void sweep_or_packets(struct worker *worker)
+{
+	if (worker->number == 0) {
+		for (__u32 i = 0; i < SWEPT_SESSIONS; i++) {
+			struct pair pair = session_of(i);
+
+			insert(&pair);
+		}
+		sweep_work(worker);
+		return;
+	}
+	while (!crew_is_done(worker->crew))
+		sweep_packet(worker, hash_scale(platform_random(), SWEPT_SESSIONS),
+			     worker->number % 2 ? ENTRY_INBOUND : 0);
+}
+
+/* A session that a packet has revived is not removed, and one that is removed was not revived; never half of one. No inbound
+ * packet misses a session that stays: it would be taken for the host's, and answered by a RST.
+ */
+static void packet_wins_against_sweep(void **state)
+{
+	static struct sweep sweep;
+	struct crew crew;
+
+	(void)state;
+	crew_open(&crew, 4, 2);
+	crew.shared = &sweep;
+	crew_run(&crew, 3, sweep_or_packets);
+	for (__u32 i = 0; i < SWEPT_SESSIONS; i++)
+		for (__u32 now = 0; now <= SWEEPS; now++)
+			if (sweep.revived[i][now] && sweep.removed[i][now])
+				fail_msg("session %u was revived and removed in second %u", i, now);
+			else if (sweep.missed[i][now] && !sweep.removed[i][now])
+				fail_msg("session %u was missed and not removed in second %u", i, now);
+	print_message("# removed %llu, revived in time %llu; packets that found nothing %llu of %llu\n",
+		      crew.worker[0].count[0], crew.worker[0].count[1],
+		      crew.worker[1].count[1] + crew.worker[2].count[1],
+		      crew.worker[1].count[0] + crew.worker[2].count[0]);
+	assert_true(crew.worker[0].count[0] > 0);
+	assert_true(crew.worker[0].count[1] > 0);
+	crew_close(&crew);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_tuple_has_one_owner),
+		cmocka_unit_test(packet_wins_against_sweep),
+	};
+
+	return cmocka_run_group_tests_name("store_tsan", tests, NULL, NULL);
+}
