@@ -116,7 +116,7 @@ bpf: $(SKEL)
 man: $(MAN)
 
 $(B)/bauta: $(OBJ) $(B)/obj/host.a
-	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LINK,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@.new $^ $(LIBS) && mv $@.new $@
 
 # An object for each way to compile: as it is, and under each sanitizer that test programs are built with.
 define object_rule
