@@ -2,7 +2,8 @@
 """Every packet accounted for: what came to the gateway's hooks and what left them, against its own counters.
 
 The kernel counts on the far side of both hooks: an nft egress chain stands before tc egress, an nft ingress chain
-behind tc ingress, and a capture sees packets behind tc egress and before tc ingress.
+behind tc ingress, and a capture sees packets behind tc egress and before tc ingress. It does not see the copies of the
+host's own multicast and broadcast that the kernel loops back; only the nft chain does.
 """
 
 import json
@@ -10,9 +11,16 @@ import json
 from wait import until
 
 TABLE = """
+table ip accounts {{
+    chain forward {{
+        type filter hook forward priority 0;
+        iifname "{dev}" oifname "{dev}" drop
+    }}
+}}
 table netdev accounts {{
     counter before_egress {{ }}
     counter behind_ingress {{ }}
+    counter looped_back {{ }}
     chain out {{
         type filter hook egress device "{dev}" priority 0;
         counter name before_egress
@@ -20,13 +28,15 @@ table netdev accounts {{
     chain in {{
         type filter hook ingress device "{dev}" priority 0;
         counter name behind_ingress
+        meta pkttype 5 counter name looped_back
     }}
 }}
 """
 
 
 class Accounts:
-    """Begins at zero when it is made; make it while nothing is under way."""
+    """Begins at zero when it is made; make it while nothing is under way. What would be forwarded out of the interface
+    that it came from is not let through: the answer to its refusal would pass tc egress, but no nft chain."""
 
     def __init__(self, lab, gateway):
         self._lab = lab
@@ -52,7 +62,7 @@ class Accounts:
         """(whether the books are balanced, the books). Not one snapshot: a packet may pass while this reads."""
         kernel = self._kernel()
         frames = self._capture.frames()
-        arrived = sum(not frame.outgoing for frame in frames) + kernel["before_egress"]
+        arrived = sum(not frame.outgoing for frame in frames) + kernel["before_egress"] + kernel["looped_back"]
         left = sum(frame.outgoing for frame in frames) + kernel["behind_ingress"]
         reasons = self.reasons()
         passed = sum(count for name, count in reasons.items() if self._verdicts[name] in ("translated", "passed"))
