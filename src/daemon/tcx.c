@@ -85,6 +85,14 @@ int tcx_count(__u32 ifindex, enum tcx_hook hook, const char *name)
 	return each_program(ifindex, hook, name, ignore, NULL);
 }
 
+static __u32 id_of(int program)
+{
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(program, &info, &len) ? 0 : info.id;
+}
+
 int tcx_attach(__u32 ifindex, enum tcx_hook hook, const char *name, int program)
 {
 	LIBBPF_OPTS(bpf_prog_attach_opts, opts);
@@ -93,6 +101,11 @@ int tcx_attach(__u32 ifindex, enum tcx_hook hook, const char *name, int program)
 
 	if (err < 0)
 		return err;
+	if (before >= 0 && id_of(before) == id_of(program)) {
+		/* The kernel refuses to put a program in its own place. */
+		close(before);
+		return 0;
+	}
 	if (before >= 0) {
 		opts.flags = BPF_F_REPLACE;
 		opts.replace_prog_fd = before;
