@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the daemon reads of interfaces and addresses. */
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "daemon/address.h"
+#include "wires.h"
+
+static struct mnl_socket *rtnl;
+
+static struct addresses look(const char *iface)
+{
+	static struct addresses addresses;
+
+	assert_int_equal(addresses_read(rtnl, iface, &addresses), 0);
+	return addresses;
+}
+
+static void assert_address(__be32 addr, const char *expected)
+{
+	assert_int_equal(addr, inet_addr(expected));
+}
+
+static __be32 gateway_of(const struct addresses *addresses, const char *iface)
+{
+	for (__u32 i = 0; i < addresses->num_gateways; i++)
+		if (addresses->gateway[i].ifindex == if_nametoindex(iface))
+			return addresses->gateway[i].addr;
+	return 0;
+}
+
+static int add_interfaces(void **state)
+{
+	(void)state;
+	wires_enter();
+	assert_int_equal(netlink_open(&rtnl), 0);
+	wires_ip("link add ext type veth peer name far");
+	wires_ip("link add int type veth peer name near");
+	return 0;
+}
+
+static int remove_interfaces(void **state)
+{
+	(void)state;
+	netlink_close(rtnl);
+	return 0;
+}
+
+static void sees_an_interface(void **state)
+{
+	struct addresses addresses;
+
+	(void)state;
+	addresses = look("ext");
+	assert_int_equal(addresses.link.ifindex, if_nametoindex("ext"));
+	assert_int_equal(addresses.link.type, ARPHRD_ETHER);
+	assert_false(addresses.link.up);
+	assert_int_equal(addresses.num_own, 0);
+	assert_int_equal(addresses.external, 0);
+	wires_ip("link set ext up");
+	assert_true(look("ext").link.up);
+	assert_int_equal(look("nobody").link.ifindex, 0);
+}
+
+static void takes_the_first_global_address(void **state)
+{
+	struct addresses addresses;
+
+	(void)state;
+	wires_ip("address add 169.254.7.7/16 scope link dev ext");
+	addresses = look("ext");
+	assert_int_equal(addresses.external, 0);
+	assert_int_equal(addresses.num_own, 1);
+
+	wires_ip("address add 192.0.2.1/24 dev ext");
+	wires_ip("address add 192.0.2.2/24 dev ext"); /* a secondary one */
+	wires_ip("address add 198.51.100.1/24 dev ext");
+	addresses = look("ext");
+	assert_address(addresses.external, "192.0.2.1");
+	assert_address(addresses.own[0], "192.0.2.1");
+	assert_int_equal(addresses.num_own, 4);
+	assert_true(addresses_own(&addresses, inet_addr("169.254.7.7")));
+	assert_true(addresses_own(&addresses, inet_addr("192.0.2.2")));
+	assert_false(addresses_own(&addresses, inet_addr("192.0.2.3")));
+
+	wires_ip("address delete 192.0.2.1/24 dev ext"); /* takes its secondary one with it */
+	assert_address(look("ext").external, "198.51.100.1");
+	wires_ip("address flush dev ext");
+	assert_int_equal(look("ext").num_own, 0);
+}
+
+static void takes_our_end_of_a_point_to_point_link(void **state)
+{
+	(void)state;
+	wires_ip("address add 192.0.2.1 peer 192.0.2.254 dev ext");
+	assert_address(look("ext").external, "192.0.2.1");
+	wires_ip("address flush dev ext");
+}
+
+static void counts_what_does_not_fit(void **state)
+{
+	struct addresses addresses;
+
+	(void)state;
+	for (int i = 1; i <= MAX_OWN_ADDRS + 2; i++)
+		wires_ip("address add 169.254.7.%d/16 scope link dev ext", i);
+	wires_ip("address add 192.0.2.1/24 dev ext");
+	addresses = look("ext");
+	assert_int_equal(addresses.num_own, MAX_OWN_ADDRS);
+	assert_int_equal(addresses.num_own_left_out, 3);
+	assert_address(addresses.own[0], "192.0.2.1");
+	wires_ip("address flush dev ext");
+}
+
+static void knows_the_other_interfaces(void **state)
+{
+	struct addresses addresses;
+
+	(void)state;
+	wires_ip("address add 192.0.2.1/24 dev ext");
+	wires_ip("address add 192.168.0.1/24 dev int");
+	wires_ip("address add 192.168.9.1/24 dev int");
+	addresses = look("ext");
+	assert_int_equal(addresses.num_gateways, 1); /* not the loopback */
+	assert_int_equal(gateway_of(&addresses, "int"), inet_addr("192.168.0.1"));
+	assert_int_equal(gateway_of(&addresses, "ext"), 0);
+	/* Also while the external interface is not there. */
+	addresses = look("nobody");
+	assert_int_equal(gateway_of(&addresses, "int"), inet_addr("192.168.0.1"));
+	assert_int_equal(addresses.external, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sees_an_interface),
+		cmocka_unit_test(takes_the_first_global_address),
+		cmocka_unit_test(takes_our_end_of_a_point_to_point_link),
+		cmocka_unit_test(counts_what_does_not_fit),
+		cmocka_unit_test(knows_the_other_interfaces),
+	};
+
+	return cmocka_run_group_tests(tests, add_interfaces, remove_interfaces);
+}
