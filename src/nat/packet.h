@@ -129,7 +129,8 @@ static __always_inline enum parse_result packet_parse_quote(struct packet *pkt, 
 		return PARSE_OK;
 	}
 	default:
-		return packet_bad(pkt, DROPPED_ERROR_NO_SESSION);
+		/* Of no session; but the host may have sent such a packet, and need to hear of it. */
+		return PARSE_OK;
 	}
 }
 
