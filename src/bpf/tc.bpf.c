@@ -2,6 +2,7 @@
 /* The NAT at the external interface: tc egress and ingress, and the sweep that the daemon drives. */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <linux/pkt_cls.h>
 
 #include <bpf/bpf_helpers.h>
@@ -13,6 +14,9 @@
 #include "scratch.h"
 #include "socket.h"
 #include "translate.h"
+
+/* To the next program or filter, if there is one; TC_ACT_OK would hide the packet from those that are not ours. */
+#define NEXT TC_ACT_UNSPEC
 
 char license_text[] SEC("license") = "GPL";
 
@@ -179,7 +183,7 @@ int bauta_egress(struct __sk_buff *skb)
 	decision.reason = sieve_frame(skb);
 	if (decision.reason != TRANSLATED_OUTBOUND) {
 		report_count(decision.reason);
-		return TC_ACT_OK;
+		return NEXT;
 	}
 	decision.reason = parse(skb, &pkt) ? translate_outbound(skb, &pkt, origin, &decision) : pkt.bad;
 	if (reason_verdict(decision.reason) == VERDICT_TRANSLATED)
@@ -191,7 +195,7 @@ int bauta_egress(struct __sk_buff *skb)
 	switch (reason_verdict(decision.reason)) {
 	case VERDICT_TRANSLATED:
 	case VERDICT_PASSED:
-		return TC_ACT_OK;
+		return NEXT;
 	case VERDICT_DROPPED:
 	case NUM_VERDICT:
 		return TC_ACT_SHOT;
@@ -205,13 +209,14 @@ int bauta_egress(struct __sk_buff *skb)
 	return refuse_client(skb, &pkt, decision.reason == REFUSED_PROTOCOL ? ICMP_CODE_PROTOCOL_UNREACHABLE : ICMP_CODE_HOST_UNREACHABLE);
 }
 
+/* The copies that the kernel makes of the host's own multicast come here without a link header. */
 SEC("tc")
 int bauta_ingress(struct __sk_buff *skb)
 {
 	struct decision decision = {};
 	struct packet pkt;
 
-	decision.reason = sieve_frame(skb);
+	decision.reason = skb->pkt_type == PACKET_LOOPBACK ? PASSED_LOOPBACK : sieve_frame(skb);
 	if (decision.reason == TRANSLATED_OUTBOUND && skb->mark == ANSWER_MARK) {
 		skb->mark = 0;
 		decision.reason = PASSED_OWN_ERROR;
@@ -221,7 +226,7 @@ int bauta_ingress(struct __sk_buff *skb)
 	if (reason_verdict(decision.reason) == VERDICT_TRANSLATED)
 		apply(skb, &pkt, &decision);
 	report_count(decision.reason);
-	return reason_verdict(decision.reason) == VERDICT_DROPPED ? TC_ACT_SHOT : TC_ACT_OK;
+	return reason_verdict(decision.reason) == VERDICT_DROPPED ? TC_ACT_SHOT : NEXT;
 }
 
 /* A batch of the sweep, as the data of a test run. */

@@ -40,6 +40,7 @@ const struct reason_text reason_text[] = {
 	[PASSED_NO_SESSION] = { "passed-no-session",
 				"came in for one of our addresses and belongs to no session: given to the host" },
 	[PASSED_OWN_ERROR] = { "own-error", "our own refusal on its way to a socket of the host" },
+	[PASSED_LOOPBACK] = { "loopback", "the kernel's copy of the host's own multicast or broadcast, for its own programs" },
 	[DROPPED_IP_HEADER] = { "ip-header", "not an IPv4 header: wrong version or header length" },
 	[DROPPED_IP_LENGTH] = { "ip-length", "the packet is shorter than its IP header says" },
 	[DROPPED_IP_CHECKSUM] = { "ip-checksum", "the checksum of the IP header is wrong" },

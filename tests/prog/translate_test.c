@@ -22,13 +22,13 @@ static void there_and_back(struct frame *sent, enum reason reason, struct endpoi
 {
 	struct frame frame = *sent;
 
-	assert_outcome(gateway_egress(&gateway, &frame, FROM_INTERNAL), TC_ACT_OK, reason);
+	assert_outcome(gateway_egress(&gateway, &frame, FROM_INTERNAL), TC_ACT_UNSPEC, reason);
 	assert_true(frame_is_sound(&frame));
 	assert_true(endpoint_equal(frame_src(&frame), external));
 	assert_true(endpoint_equal(frame_dst(&frame), frame_dst(sent)));
 	assert_int_equal(frame.len, sent->len);
 	frame_reverse(&frame);
-	assert_outcome(gateway_ingress(&gateway, &frame, 0), TC_ACT_OK, TRANSLATED_INBOUND);
+	assert_outcome(gateway_ingress(&gateway, &frame, 0), TC_ACT_UNSPEC, TRANSLATED_INBOUND);
 	assert_true(frame_is_sound(&frame));
 	assert_true(endpoint_equal(frame_dst(&frame), frame_src(sent)));
 }
