@@ -29,6 +29,14 @@ static __always_inline __u32 life_idle(__u32 life, __u32 now)
 	return idle > LIFE_SEEN_MASK / 2 ? 0 : idle;
 }
 
+/* Whether inbound packets keep a session alive. Those of TCP do. For UDP and ICMP only what the internal host sends does (RFC
+ * 4787 REQ-6; REQ-6a leaves inbound packets to us, and a stranger should not hold our ports).
+ */
+static __always_inline bool life_counts_inbound(__u8 proto)
+{
+	return proto == IPPROTO_TCP;
+}
+
 /* The word after a packet of this direction with these LIFE_* flags (0 for UDP and ICMP). A SYN begins a connection
  * anew, whatever the tuple has seen before; a packet after a RST takes it back (RFC 7857 §2.2: TRANS to ESTABLISHED).
  */

@@ -65,15 +65,13 @@ static __always_inline __u32 session_timeout(const struct config *cfg, __u8 prot
 	return cfg->timeout_s[TIMEOUT_TCP_RESET];
 }
 
-/* Seconds since the last packet that keeps the session alive. For UDP and ICMP only what the internal host sends does
- * (RFC 4787 REQ-6; REQ-6a leaves inbound packets to us, and a stranger should not hold our ports).
- */
+/* Seconds since the last packet that keeps the session alive. */
 static __always_inline __u32 session_idle(__u8 proto, __u32 out_life, __u32 in_life, __u32 now)
 {
 	__u32 out_idle = life_idle(out_life, now);
 	__u32 in_idle = life_idle(in_life, now);
 
-	if (proto != IPPROTO_TCP)
+	if (!life_counts_inbound(proto))
 		return out_idle;
 	return out_idle < in_idle ? out_idle : in_idle;
 }

@@ -342,7 +342,7 @@ out:
 }
 
 enum remove_mode {
-	REMOVE_DYING, /* only if both are DYING since `grace_s` or more; else both live on */
+	REMOVE_DYING, /* only if both that count are DYING since `grace_s` or more; else both live on */
 	REMOVE_NOW,   /* whatever they are */
 	REMOVE_UNREF, /* a mapping: drop one reference, remove with the last */
 };
@@ -353,19 +353,24 @@ static __always_inline bool entry_is_due(__u32 life, __u32 now, __u32 grace_s)
 }
 
 /* Makes both entries of a pair BUSY, or neither. Under the pair's lock, so only packets can interfere: one that came
- * since the pair was marked DYING has made its entry LIVE, and wins.
+ * since the pair was marked DYING has made its entry LIVE, and wins, if packets of its direction count.
  *
  * The outbound entry comes first. An outbound packet that misses it because of that wants to create a session, waits for
  * our lock, and then learns what became of the pair. An inbound packet that finds nothing is the host's, and a TCP segment
  * then is answered by a RST: so the inbound entry goes only if nothing can bring the outbound one back.
  */
-static __always_inline bool pair_seize(struct entry *out, struct entry *in, __u32 now, __u32 grace_s)
+static __always_inline bool pair_seize(struct entry *out, struct entry *in, __u8 proto, __u32 now, __u32 grace_s)
 {
+	bool in_counts = life_counts_inbound(proto);
 	__u32 out_life = READ_ONCE(out->life);
 	__u32 in_life = READ_ONCE(in->life);
 
-	if (entry_is_due(out_life, now, grace_s) && entry_is_due(in_life, now, grace_s) &&
+	if (entry_is_due(out_life, now, grace_s) && (!in_counts || entry_is_due(in_life, now, grace_s)) &&
 	    platform_cmpxchg(&out->life, out_life, PHASE_BUSY) == out_life) {
+		if (!in_counts) {
+			platform_xchg(&in->life, PHASE_BUSY);
+			return true;
+		}
 		if (platform_cmpxchg(&in->life, in_life, PHASE_BUSY) == in_life)
 			return true;
 		platform_xchg(&out->life, out_life);
@@ -375,7 +380,7 @@ static __always_inline bool pair_seize(struct entry *out, struct entry *in, __u3
 	in_life = READ_ONCE(in->life);
 	if (life_phase(out_life) == PHASE_LIVE && life_phase(in_life) == PHASE_DYING)
 		platform_cmpxchg(&in->life, in_life, (in_life & ~LIFE_PHASE_MASK) | PHASE_LIVE);
-	if (life_phase(in_life) == PHASE_LIVE && life_phase(out_life) == PHASE_DYING)
+	if (in_counts && life_phase(in_life) == PHASE_LIVE && life_phase(out_life) == PHASE_DYING)
 		platform_cmpxchg(&out->life, out_life, (out_life & ~LIFE_PHASE_MASK) | PHASE_LIVE);
 	return false;
 }
@@ -418,7 +423,8 @@ SLOW_PATH bool store_remove(__u32 index, const struct pair *expect, enum remove_
 		goto out;
 	switch (mode) {
 	case REMOVE_DYING:
-		removed = key.direction ? pair_seize(twin, entry, now, grace_s) : pair_seize(entry, twin, now, grace_s);
+		removed = pair_seize(key.direction ? twin : entry, key.direction ? entry : twin, expect->proto, now,
+				     grace_s);
 		break;
 	case REMOVE_UNREF:
 		if (READ_ONCE(entry->refs) > 1) {

@@ -120,9 +120,11 @@ static bool is_due(__u32 life, __u32 grace_s)
 
 bool model_remove_dying(struct known *known, __u32 grace_s)
 {
-	if (is_due(known->out_life, grace_s) && is_due(known->in_life, grace_s))
+	bool tcp = proto_number[known->name.proto] == IPPROTO_TCP;
+
+	if (is_due(known->out_life, grace_s) && (!tcp || is_due(known->in_life, grace_s)))
 		return true;
-	if (life_phase(known->out_life) == PHASE_LIVE || life_phase(known->in_life) == PHASE_LIVE) {
+	if (life_phase(known->out_life) == PHASE_LIVE || (tcp && life_phase(known->in_life) == PHASE_LIVE)) {
 		known->out_life = (known->out_life & ~LIFE_PHASE_MASK) | PHASE_LIVE;
 		known->in_life = (known->in_life & ~LIFE_PHASE_MASK) | PHASE_LIVE;
 	}

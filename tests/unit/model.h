@@ -102,7 +102,7 @@ void model_forget(struct model *model, __u32 number);
 /* A session is gone; with the last one goes its mapping. */
 void model_forget_session(struct model *model, __u32 number);
 
-/* What REMOVE_DYING has to do: true if the pair goes. Otherwise one live half revives the other. */
+/* What REMOVE_DYING has to do: true if the pair goes. Otherwise a live half that counts revives the other. */
 bool model_remove_dying(struct known *known, __u32 grace_s);
 
 /* What session_mark has to do: true if the session is DYING, at least by half, and may be reaped. */
