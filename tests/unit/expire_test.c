@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The end of a session in its two steps, and the packets that come between them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "expire.h"
+#include "translate.h"
+#include "world.h"
+
+static struct pair session_make(__u8 proto)
+{
+	return (struct pair){
+		.internal = { .addr = cpu_to_be32(0x0a000005), .port = cpu_to_be16(1234) },
+		.external = { .addr = cpu_to_be32(0xc0000201), .port = cpu_to_be16(1234) },
+		.remote = { .addr = cpu_to_be32(0xc6336401), .port = cpu_to_be16(proto == IPPROTO_ICMP ? 0 : 53) },
+		.proto = proto,
+	};
+}
+
+static struct entry *entry_of(const struct pair *pair, __u8 direction)
+{
+	struct key key = pair_key(pair, direction);
+
+	return store_entry(store_find(&key));
+}
+
+/* How many seconds the session lives, swept every second, while packets come each second in one direction; 0 if longer
+ * than `limit_s`.
+ */
+static __u32 lives(__u8 proto, __u8 direction, __u32 flags, __u32 limit_s)
+{
+	struct pair pair = session_make(proto);
+	__u32 life_s = 0;
+	struct world world;
+
+	world_open(&world, 16, 2, 1);
+	assert_int_equal(store_insert(&pair, life_make(PHASE_LIVE, LIFE_ACK, platform.now),
+				      life_make(PHASE_LIVE, LIFE_ACK, platform.now), 0, false),
+			 INSERT_DONE);
+	for (__u32 s = 1; s <= limit_s && !life_s; s++) {
+		struct key key = pair_key(&pair, 0);
+
+		platform.now++;
+		translate_touch(entry_of(&pair, direction), flags);
+		if (session_mark(&world.config, store_find(&key)))
+			session_reap(store_find(&key), EXPIRE_GRACE_S);
+		if (world_is_empty(&world))
+			life_s = s;
+		else
+			assert_null(world_violation());
+	}
+	world_close(&world);
+	return life_s;
+}
+
+/* RFC 4787 REQ-6: what the internal host sends keeps a mapping alive; what strangers send to it does not have to. */
+static void inbound_packets_do_not_keep_udp_and_icmp(void **state)
+{
+	(void)state;
+	assert_int_equal(lives(IPPROTO_UDP, ENTRY_INBOUND, 0, 10000), 300 + EXPIRE_GRACE_S);
+	assert_int_equal(lives(IPPROTO_ICMP, ENTRY_INBOUND, 0, 10000), 60 + EXPIRE_GRACE_S);
+}
+
+static void outbound_packets_do(void **state)
+{
+	(void)state;
+	assert_int_equal(lives(IPPROTO_UDP, 0, 0, 10000), 0);
+	assert_int_equal(lives(IPPROTO_ICMP, 0, 0, 10000), 0);
+}
+
+static void both_keep_tcp(void **state)
+{
+	(void)state;
+	assert_int_equal(lives(IPPROTO_TCP, 0, LIFE_ACK, 10000), 0);
+	assert_int_equal(lives(IPPROTO_TCP, ENTRY_INBOUND, LIFE_ACK, 10000), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(inbound_packets_do_not_keep_udp_and_icmp),
+		cmocka_unit_test(outbound_packets_do),
+		cmocka_unit_test(both_keep_tcp),
+	};
+
+	return cmocka_run_group_tests_name("expire", tests, NULL, NULL);
+}
