@@ -137,7 +137,7 @@ STAGES = {
     "fuzz": fuzz,
 }
 DEFAULT = [name for name in STAGES if name != "fuzz"]
-LEAVE_NOTHING = ("kernel", "prog", "lab", "kernels")
+LEAVE_NOTHING = ("kernel", "prog", "lab")
 
 
 def _outcome(name, status, output):
