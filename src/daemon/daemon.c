@@ -286,8 +286,11 @@ static int finish(struct daemon *daemon, bool keep, struct fault *fault)
 			event_free(daemon->watch[i]);
 	event_log_close(daemon->log);
 	event_socket_close(daemon->socket);
-	if (daemon->base)
+	if (daemon->base) {
+		/* libevent closes the clients' sockets when it turns. */
+		event_base_loop(daemon->base, EVLOOP_NONBLOCK);
 		event_base_free(daemon->base);
+	}
 	if (daemon->lock >= 0 && !keep)
 		err = dataplane_remove(&daemon->instance, &found, fault);
 	dataplane_close(&daemon->dataplane);
