@@ -306,10 +306,10 @@ static bool read_name(const char *name, __u64 cookie, struct instance *ret_insta
 
 int instance_list(struct instance **ret_instances, struct fault *fault)
 {
-	struct instance *instances = NULL, *more;
+	struct instance *instances = NULL, *more, instance;
 	struct dirent *entry;
 	int num = 0, error;
-	__u64 cookie;
+	__u64 cookie = 0;
 	DIR *dir;
 
 	error = read_cookie(&cookie, fault);
@@ -325,6 +325,8 @@ int instance_list(struct instance **ret_instances, struct fault *fault)
 	if (!dir)
 		return fault_set_errno(fault, errno, "cannot look into " BPF_DIR);
 	while ((entry = readdir(dir))) {
+		if (!read_name(entry->d_name, cookie, &instance))
+			continue;
 		more = reallocarray(instances, num + 1, sizeof(*instances));
 		if (!more) {
 			free(instances);
@@ -332,8 +334,7 @@ int instance_list(struct instance **ret_instances, struct fault *fault)
 			return fault_set_errno(fault, ENOMEM, "cannot list the instances");
 		}
 		instances = more;
-		if (read_name(entry->d_name, cookie, &instances[num]))
-			num++;
+		instances[num++] = instance;
 	}
 	closedir(dir);
 	*ret_instances = instances;
@@ -351,34 +352,33 @@ static int several(const struct instance *instances, int num, struct fault *faul
 			 names);
 }
 
+/* Of those there are, which are none where `instances` is NULL. */
+static int choose(const struct instance *instances, int num, const char *iface, struct instance *ret_instance,
+		  struct fault *fault)
+{
+	if (!iface && !instances)
+		return fault_set(fault, ENOENT,
+				 "no instance in this network namespace; start one with bauta run -e INTERFACE");
+	if (!iface && num > 1)
+		return several(instances, num, fault);
+	for (int i = 0; instances && i < num; i++)
+		if (!iface || strcmp(instances[i].iface, iface) == 0) {
+			*ret_instance = instances[i];
+			return 0;
+		}
+	return fault_set(fault, ENOENT, "no instance on %s in this network namespace; start one with bauta run -e %s",
+			 iface, iface);
+}
+
 int instance_find(const char *iface, struct instance *ret_instance, struct fault *fault)
 {
 	struct instance *instances = NULL;
 	int num = instance_list(&instances, fault);
-	int error = 0;
+	int error;
 
 	if (num < 0)
 		return num;
-	if (iface) {
-		int i = 0;
-
-		while (i < num && strcmp(instances[i].iface, iface) != 0)
-			i++;
-		if (i < num)
-			*ret_instance = instances[i];
-		else
-			error = fault_set(fault, ENOENT,
-					  "no instance on %s in this network namespace; start one with "
-					  "bauta run -e %s",
-					  iface, iface);
-	} else if (num == 0) {
-		error = fault_set(fault, ENOENT,
-				  "no instance in this network namespace; start one with bauta run -e INTERFACE");
-	} else if (num == 1) {
-		*ret_instance = instances[0];
-	} else {
-		error = several(instances, num, fault);
-	}
+	error = choose(instances, num, iface, ret_instance, fault);
 	free(instances);
 	return error;
 }

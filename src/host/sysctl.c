@@ -13,15 +13,18 @@
 /* The first port that is not privileged. */
 #define FIRST_DEFAULT 1024
 
-static int read_line(const char *path, char **ret_line, struct fault *fault)
+/* The first line of a file, without its end, for the caller to free; NULL on failure. */
+static char *read_line(const char *path, struct fault *fault)
 {
 	FILE *file = fopen(path, "re");
 	char *line = NULL;
 	size_t size = 0;
 	ssize_t len;
 
-	if (!file)
-		return fault_set_errno(fault, errno, "cannot read %s", path);
+	if (!file) {
+		fault_set_errno(fault, errno, "cannot read %s", path);
+		return NULL;
+	}
 	errno = 0;
 	len = getline(&line, &size, file);
 	if (len < 0) {
@@ -29,24 +32,24 @@ static int read_line(const char *path, char **ret_line, struct fault *fault)
 
 		fclose(file);
 		free(line);
-		return fault_set_errno(fault, error, "cannot read %s", path);
+		fault_set_errno(fault, error, "cannot read %s", path);
+		return NULL;
 	}
 	fclose(file);
 	if (len && line[len - 1] == '\n')
 		line[len - 1] = '\0';
-	*ret_line = line;
-	return 0;
+	return line;
 }
 
 int sysctl_read_ephemeral(struct ranges *ret_ranges, struct fault *fault)
 {
 	const char *path = SYSCTL_DIR "ip_local_port_range";
 	unsigned int first, last;
-	char *line;
-	int error = read_line(path, &line, fault);
+	char *line = read_line(path, fault);
+	int error = 0;
 
-	if (error)
-		return error;
+	if (!line)
+		return -EIO;
 	if (sscanf(line, "%u %u", &first, &last) != 2 || first > last || last > 65535)
 		error = fault_set(fault, EINVAL, "%s says \"%s\", which is not a range of ports", path, line);
 	free(line);
@@ -85,11 +88,11 @@ int sysctl_read_reserved(struct ranges *ret_ranges, struct fault *fault)
 {
 	const char *path = SYSCTL_DIR "ip_local_reserved_ports";
 	struct ranges ranges = {};
-	char *line;
-	int error = read_line(path, &line, fault);
+	char *line = read_line(path, fault);
+	int error = 0;
 
-	if (error)
-		return error;
+	if (!line)
+		return -EIO;
 	if (!parse_list(line, &ranges))
 		error = fault_set(fault, EINVAL, "%s says \"%s\", which is not a list of ports", path, line);
 	free(line);

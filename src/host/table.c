@@ -2,6 +2,7 @@
 /* The table of an instance, as user space sees it: the store mapped into memory, the rest read by system call. */
 #include "table.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -126,12 +127,13 @@ static int open_maps(const struct instance *instance, enum table_access access, 
 		     struct fault *fault)
 {
 	struct fault ignored;
-	struct area area;
+	struct area area = {};
 	int error;
 
 	error = open_array(instance, "header", sizeof(struct header), access, &area, fault);
 	if (error)
 		return error;
+	assert(area.memory);
 	table->header = area.memory;
 	table->header_bytes = area.bytes;
 	error = check_header(table, fault);

@@ -18,18 +18,21 @@
 /* A socket on a port that the kernel chooses, on loopback or the wildcard; *ret_port in network order. */
 static int open_socket(int family, int type, bool wildcard, __be16 *ret_port)
 {
-	struct sockaddr_storage addr = { .ss_family = family };
-	struct sockaddr_in *in = (struct sockaddr_in *)&addr;
-	struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&addr;
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	} addr = {};
 	socklen_t len = sizeof(addr);
 	int fd = socket(family, type | SOCK_CLOEXEC, 0);
 
 	assert_true(fd >= 0);
+	addr.any.sa_family = family;
 	if (family == AF_INET && !wildcard)
-		in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_int_equal(bind(fd, (struct sockaddr *)&addr, family == AF_INET ? sizeof(*in) : sizeof(*in6)), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
-	*ret_port = family == AF_INET ? in->sin_port : in6->sin6_port;
+		addr.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(fd, &addr.any, family == AF_INET ? sizeof(addr.in) : sizeof(addr.in6)), 0);
+	assert_int_equal(getsockname(fd, &addr.any, &len), 0);
+	*ret_port = family == AF_INET ? addr.in.sin_port : addr.in6.sin6_port;
 	return fd;
 }
 
