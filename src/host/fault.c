@@ -2,6 +2,7 @@
 /* Why something could not be done: one sentence for whoever asked for it. */
 #include "fault.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +14,7 @@ int fault_set(struct fault *fault, int error, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(fault->text, sizeof(fault->text), format, args);
 	va_end(args);
-	return -error;
+	return error > 0 ? -error : -EIO;
 }
 
 int fault_set_errno(struct fault *fault, int error, const char *format, ...)
@@ -26,5 +27,5 @@ int fault_set_errno(struct fault *fault, int error, const char *format, ...)
 	va_end(args);
 	len = strlen(fault->text);
 	snprintf(fault->text + len, sizeof(fault->text) - len, ": %s", strerror(error));
-	return -error;
+	return error > 0 ? -error : -EIO;
 }

@@ -10,7 +10,7 @@ struct fault {
 	char text[512];
 };
 
-/* Sets the sentence, without the error's own words, and returns -error (error: a positive errno). */
+/* Sets the sentence, without the error's own words, and returns -error (error: a positive errno); never 0. */
 int fault_set(struct fault *fault, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* The same followed by ": " and strerror(error). */
