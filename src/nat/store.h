@@ -15,7 +15,8 @@
  *  - moving (only ever from the first bucket to the second, copy before clear): both copies, or the new one; as it looks
  *    into the first bucket first it never sees none. It may have matched the old copy just before that was
  *    cleared and taken by another pair: so after it has read the new endpoint it compares the key once more
- *    (store_read). Key before endpoint is also the order in which a removed entry is cleared.
+ *    (store_read), and if it is gone looks again, once (store_get). Key before endpoint is also the order in which
+ *    a removed entry is cleared.
  *    A change of the life word of the old copy after the move is lost: at most one second of idle time, or a TCP
  *    flag that the next segment repeats.
  *  - removing: from the moment when both are BUSY, none.
@@ -188,6 +189,55 @@ static __always_inline bool store_read(struct entry *entry, const struct key *ke
 	*ret_new = new;
 	*ret_flags = flags;
 	return true;
+}
+
+/* What a packet gets from the store. */
+struct found {
+	struct entry *entry;
+	struct endpoint new;
+	__u32 life; /* as it was when the key stood in the entry */
+	__u8 flags;
+};
+
+/* Finds the entry with this key and reads it; false if there is none. What was found may have been moved before it was read;
+ * then it is in its second bucket, from where it moves no more, and is found there.
+ */
+static __always_inline bool store_get(const struct key *key, struct found *ret_found)
+{
+	for (int i = 0; i < 2; i++) {
+		__u32 index = store_find(key);
+		struct entry *entry;
+		__u32 life;
+
+		if (index == INDEX_NONE)
+			return false;
+		entry = store_entry(index);
+		if (!entry)
+			return false;
+		life = READ_ONCE(entry->life);
+		if (life_is_visible(life) && store_read(entry, key, &ret_found->new, &ret_found->flags)) {
+			ret_found->entry = entry;
+			ret_found->life = life;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Notes a packet in the life of what it found: at most once a second, and when its flags are news. If the entry has been
+ * taken by another pair since, its life has changed, and stays as it is.
+ */
+static __always_inline void store_touch(const struct found *found, __u32 tcp_flags)
+{
+	__u32 after = life_after(found->life, tcp_flags, platform_now());
+	__u32 life;
+
+	if (found->life == after)
+		return;
+	life = platform_cmpxchg(&found->entry->life, found->life, after);
+	/* Lost to another packet: the next one makes it good. Lost to the sweep, which has just marked it: we came first. */
+	if (life != found->life && life_phase(life) == PHASE_DYING)
+		platform_cmpxchg(&found->entry->life, life, after);
 }
 
 /* Takes a free slot: its number, or -1. Makes no call. */

@@ -7,7 +7,6 @@
 #include <cmocka.h>
 
 #include "expire.h"
-#include "translate.h"
 #include "world.h"
 
 static struct pair session_make(__u8 proto)
@@ -20,11 +19,13 @@ static struct pair session_make(__u8 proto)
 	};
 }
 
-static struct entry *entry_of(const struct pair *pair, __u8 direction)
+static void packet(const struct pair *pair, __u8 direction, __u32 tcp_flags)
 {
 	struct key key = pair_key(pair, direction);
+	struct found found;
 
-	return store_entry(store_find(&key));
+	assert_true(store_get(&key, &found));
+	store_touch(&found, tcp_flags);
 }
 
 /* How many seconds the session lives, swept every second, while packets come each second in one direction; 0 if longer
@@ -44,7 +45,7 @@ static __u32 lives(__u8 proto, __u8 direction, __u32 flags, __u32 limit_s)
 		struct key key = pair_key(&pair, 0);
 
 		platform.now++;
-		translate_touch(entry_of(&pair, direction), flags);
+		packet(&pair, direction, flags);
 		if (session_mark(&world.config, store_find(&key)))
 			session_reap(store_find(&key), EXPIRE_GRACE_S);
 		if (world_is_empty(&world))

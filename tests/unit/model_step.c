@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "create.h"
-#include "translate.h"
 
 /* ---- inserting ------------------------------------------------------------------------------------------------ */
 
@@ -248,8 +247,15 @@ static const char *step_touch(const struct model *model, const struct model_step
 	__u8 direction = step->choice[1] % 2 ? ENTRY_INBOUND : 0;
 	__u32 flags = step->choice[2] & LIFE_TCP_MASK;
 	__u32 *life = direction ? &known->in_life : &known->out_life;
+	struct pair pair = name_pair(&known->name, known->flags);
+	struct key key = pair_key(&pair, direction);
+	struct found found;
 
-	translate_touch(store_entry(index_of(known, direction)), flags);
+	if (!store_get(&key, &found))
+		return wrong("a pair that is there is not found");
+	if (!endpoint_equal(found.new, direction ? pair.internal : pair.external) || found.life != *life)
+		return wrong("a packet gets another endpoint or life");
+	store_touch(&found, flags);
 	*life = life_after(*life, flags, platform.now);
 	return check_known(known);
 }

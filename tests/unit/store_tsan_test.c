@@ -14,7 +14,6 @@
 #include <cmocka.h>
 
 #include "expire.h"
-#include "translate.h"
 #include "world.h"
 
 #define MAX_THREADS 4
@@ -199,7 +198,7 @@ static void one_tuple_has_one_owner(void **state)
 
 /* ---- packets against the sweep -------------------------------------------------------------------------------- */
 
-#define SWEEPS 20000
+#define SWEEPS 10000
 #define SWEPT_SESSIONS 4
 
 /* What happened to each session at each time it was marked: numbered by the second in which it was. */
@@ -313,11 +312,118 @@ static void packet_wins_against_sweep(void **state)
 	crew_close(&crew);
 }
 
+/* ---- moving against packets ----------------------------------------------------------------------------------- */
+
+#define MOVE_ROUNDS 100
+#define STILL_SESSIONS 64 /* that nobody removes */
+
+struct move {
+	__u32 rounds_done;
+};
+
+/* Moves whatever can be moved, while the others work; then begins anew. */
+static void move_work(struct worker *worker)
+{
+	struct crew *crew = worker->crew;
+	struct move *move = crew->shared;
+
+	for (__u32 round = 1; round <= MOVE_ROUNDS; round++) {
+		for (__u32 i = 0; i < STILL_SESSIONS; i++) {
+			struct pair pair = session_of(i);
+
+			if (insert(&pair) != INSERT_DONE)
+				note_wrong(worker, "no room for a session");
+		}
+		pthread_barrier_wait(&crew->barrier);
+		for (__u32 i = 0; i < 2 * crew->world.num_entries; i++)
+			worker->count[0] += store_move(hash_scale(platform_random(), crew->world.num_entries));
+		__atomic_store_n(&move->rounds_done, round, __ATOMIC_RELEASE);
+		pthread_barrier_wait(&crew->barrier);
+		for (__u32 i = 0; i < STILL_SESSIONS; i++) {
+			struct pair pair = session_of(i);
+
+			if (!remove_now(&pair))
+				note_wrong(worker, "a session is gone");
+		}
+	}
+}
+
+/* Others come and go, and take the slots that are left. */
+static void move_churn(const struct crew *crew, struct worker *worker)
+{
+	struct pair pair = session_of(STILL_SESSIONS + hash_scale(platform_random(), STILL_SESSIONS));
+	__u32 index;
+
+	(void)crew;
+	if (insert(&pair) == INSERT_EXISTS)
+		note_wrong(worker, "an outbound tuple has an owner and its inbound one has not");
+	index = hash_scale(platform_random(), 2) ? index_of(&pair, 0) : index_of(&pair, ENTRY_INBOUND);
+	if (index != INDEX_NONE)
+		store_remove(index, &pair, REMOVE_NOW, 0);
+}
+
+static void move_packet(struct worker *worker)
+{
+	struct pair pair = session_of(hash_scale(platform_random(), STILL_SESSIONS));
+	__u8 direction = hash_scale(platform_random(), 2) ? ENTRY_INBOUND : 0;
+	struct key key = pair_key(&pair, direction);
+	struct endpoint want = direction ? pair.internal : pair.external;
+	struct found found;
+
+	worker->count[0]++;
+	if (!store_get(&key, &found)) {
+		note_wrong(worker, "a session that was moved is not found");
+		return;
+	}
+	if (!endpoint_equal(found.new, want) || found.flags != direction)
+		note_wrong(worker, "a packet gets the endpoint of another session");
+	/* in a later second now and then, so that some moves meet a packet */
+	platform.now += worker->count[0] % 16 == 0;
+	store_touch(&found, 0);
+}
+
+static void move_or_packets(struct worker *worker)
+{
+	struct crew *crew = worker->crew;
+	struct move *move = crew->shared;
+
+	if (worker->number == 0) {
+		move_work(worker);
+		return;
+	}
+	for (__u32 round = 1; round <= MOVE_ROUNDS; round++) {
+		pthread_barrier_wait(&crew->barrier);
+		while (__atomic_load_n(&move->rounds_done, __ATOMIC_ACQUIRE) < round)
+			if (worker->number == 1)
+				move_churn(crew, worker);
+			else
+				move_packet(worker);
+		pthread_barrier_wait(&crew->barrier);
+	}
+}
+
+/* A session that is moved is found all the time, and never with another's endpoint. */
+static void moved_is_always_found(void **state)
+{
+	struct move move = { 0 };
+	struct crew crew;
+
+	(void)state;
+	crew_open(&crew, 64, 4);
+	crew.shared = &move;
+	crew_run(&crew, MAX_THREADS, move_or_packets);
+	print_message("# moved %llu, packets %llu\n", crew.worker[0].count[0],
+		      crew.worker[2].count[0] + crew.worker[3].count[0]);
+	assert_true(crew.worker[0].count[0] > MOVE_ROUNDS);
+	crew_close(&crew);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_tuple_has_one_owner),
 		cmocka_unit_test(packet_wins_against_sweep),
+		cmocka_unit_test(moved_is_always_found),
 	};
 
 	return cmocka_run_group_tests_name("store_tsan", tests, NULL, NULL);
