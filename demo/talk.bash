@@ -33,7 +33,7 @@ dial() { # NAME HOST SOURCE_PORT PORT LIMIT_S: nc connects from HOST to B; retur
 	now_ms
 	start=$now
 	start_in_host "$host" nc -n -v -w "$5" -p "$3" "$B" "$4" <"$log.in" >"$log.out" 2>"$log.err"
-	until_true 20000 has "$log.err" "$pattern" || cannot "learn what became of nc" "$(<"$log.err")"
+	until_true 30000 has "$log.err" "$pattern" || cannot "learn what became of nc" "$(<"$log.err")"
 	now_ms
 	took_ms[$name]=$((now - start))
 	contents "$log.err"

@@ -80,6 +80,13 @@ class Bauta:
         self.daemon = None
         self.attached = False
 
+    @classmethod
+    def of(cls, host, dev="eth0"):
+        """The instance of a host's interface, whoever started it."""
+        made = cls(dev=dev)
+        made.host = host
+        return made
+
     # The daemon
 
     def start(self, lab=None):
@@ -176,8 +183,9 @@ class Bauta:
     def fsck(self):
         """Asserts that the store keeps all its invariants, and returns the counts."""
         done = self.cli("fsck", "-e", self.dev, "-j")
+        assert done.status == 0, done.report()
         found = json.loads(done.text)
-        assert done.status == 0 and not found["violations"], done.report()
+        assert not found["violations"], done.report()
         return found
 
     # The end
@@ -201,17 +209,17 @@ class Bauta:
         for hook in ("ingress", "egress"):
             left = self.host.run("tc", "filter", "show", "dev", self.dev, hook).text
             assert not left.strip(), f"tc filter left behind: {left}"
-        left = self.host.do("tc", "qdisc", "show")
+        left = self.host.do("tc", "qdisc", "show", "dev", self.dev)
         assert "clsact" not in left, f"qdisc left behind: {left}"
         assert not self.pins(), f"pins left behind: {self.pins()}"
         done = self.cli("show", "status", "-e", self.dev)
         assert done.status == 1, f"still there: {done.report()}"
 
     def pins(self):
-        """What is left in bauta's bpffs of this network namespace."""
+        """What there is of this instance in bauta's bpffs."""
         with self.host.socket(socket.SOCK_DGRAM) as probe:
             cookie = int.from_bytes(probe.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8), sys.byteorder)
-        return [str(path) for path in pathlib.Path("/run/bauta/bpf").glob(f"{cookie}-*")]
+        return [str(path) for path in pathlib.Path("/run/bauta/bpf").glob(f"{cookie}-{self.dev}")]
 
 
 class Watch:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Who is translated: all that is forwarded out, or only what --internal names, and the host from its other addresses."""
+"""Who is translated: all that is forwarded out, or what --internal names; and the host from its other addresses."""
 
 from accounts import Accounts
 from gateway import Bauta
