@@ -63,7 +63,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, NUM_CONFIG_SLOT);
 	__type(key, __u32);
 	__type(value, struct config);
 } config SEC(".maps");
@@ -91,9 +91,13 @@ static __always_inline struct header *platform_header(void)
 
 static __always_inline const struct config *platform_config(void)
 {
-	__u32 zero = 0;
+	struct header *head = platform_header();
+	__u32 slot;
 
-	return bpf_map_lookup_elem(&config, &zero);
+	if (!head)
+		return NULL;
+	slot = READ_ONCE(head->config_slot);
+	return bpf_map_lookup_elem(&config, &slot);
 }
 
 static __always_inline struct stripe *platform_stripe(__u32 index)

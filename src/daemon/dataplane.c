@@ -38,9 +38,11 @@ static const char *const pinned_map[] = {
 #define PIN_SWEEP "sweep"
 #define PIN_NAME 32
 
-/* A session is two entries, and the table is filled to three quarters: 2 / 0.75 / BUCKET_ENTRIES buckets a session. */
-#define BUCKETS_PER_3_SESSIONS 2
-_Static_assert(BUCKETS_PER_3_SESSIONS *BUCKET_ENTRIES * 3 == 3 * 2 * 4, "three quarters");
+/* A session is two entries and brings a mapping with two more, while there are external endpoints to map to: 65536 of each
+ * of three protocols. The table is filled to three quarters.
+ */
+#define MAX_MAPPINGS (3 * 65536u)
+#define FULL_BUCKET (BUCKET_ENTRIES * 3 / 4)
 #define MIN_BUCKETS 2 /* the two choices of a key differ */
 #define MIN_STASH 16
 #define STASH_SHARE 64
@@ -74,14 +76,10 @@ static int take_message(enum libbpf_print_level level, const char *format, va_li
 
 static __u32 count_buckets(__u32 num_sessions)
 {
-	__u32 buckets = ((__u64)num_sessions * BUCKETS_PER_3_SESSIONS + 2) / 3;
+	__u32 mappings = num_sessions < MAX_MAPPINGS ? num_sessions : MAX_MAPPINGS;
+	__u32 buckets = (2 * (__u64)num_sessions + 2 * mappings + FULL_BUCKET - 1) / FULL_BUCKET;
 
 	return buckets < MIN_BUCKETS ? MIN_BUCKETS : buckets;
-}
-
-static __u32 count_sessions(__u32 num_buckets)
-{
-	return (__u64)num_buckets * 3 / BUCKETS_PER_3_SESSIONS;
 }
 
 /* Bytes that could be had without swapping; 0 if the kernel does not say. */
@@ -123,6 +121,7 @@ static int choose_shape(__u32 num_sessions, struct store_shape *ret_shape, struc
 	if (num_sessions > MAX_SESSIONS)
 		return fault_set(fault, EINVAL, "cannot make a table for %u sessions: up to %u would be accepted",
 				 num_sessions, MAX_SESSIONS);
+	shape.capacity = num_sessions;
 	shape.num_buckets = count_buckets(num_sessions);
 	shape.num_stash = shape.num_buckets / STASH_SHARE;
 	if (shape.num_stash < MIN_STASH)
@@ -153,7 +152,7 @@ static int load(struct dataplane *dataplane, const struct store_shape *shape, co
 		return fault_set(
 			fault, ENOMEM,
 			"cannot make a table for %u sessions: no memory for it; a smaller --sessions would be accepted",
-			count_sessions(shape->num_buckets));
+			shape->capacity);
 	if (err)
 		return fault_set_errno(
 			fault, -err,
@@ -325,7 +324,7 @@ static void say_what_is_kept(const struct dataplane *dataplane, const struct dat
 	const char *iface = dataplane->instance->iface;
 	const struct header *header = dataplane->table.header;
 
-	if (wish->num_sessions && count_buckets(wish->num_sessions) != header->shape.num_buckets)
+	if (wish->num_sessions && wish->num_sessions != header->shape.capacity)
 		log_warn("%s keeps its table for %u sessions, not %u as asked for: a new size takes a new table "
 			 "(`bauta down -e "
 			 "%s` first; that ends the sessions)",
@@ -421,18 +420,20 @@ int dataplane_detach(const struct instance *instance, __u32 ifindex, unsigned in
 
 int dataplane_configure(struct dataplane *dataplane, const struct config *config, struct fault *fault)
 {
-	__u32 zero = 0;
-	int err = bpf_map_update_elem(bpf_map__fd(dataplane->programs->maps.config), &zero, config, BPF_ANY);
+	struct header *header = dataplane->table.header;
+	__u32 slot = (header->config_slot + 1) % NUM_CONFIG_SLOT;
+	int err = bpf_map_update_elem(bpf_map__fd(dataplane->programs->maps.config), &slot, config, BPF_ANY);
 
 	if (err)
 		return fault_set_errno(fault, -err, "cannot write the configuration");
+	WRITE_ONCE(header->config_slot, slot);
 	dataplane->table.config = *config;
 	return 0;
 }
 
 __u32 dataplane_capacity(const struct dataplane *dataplane)
 {
-	return count_sessions(dataplane->table.header->shape.num_buckets);
+	return dataplane->table.header->shape.capacity;
 }
 
 int dataplane_remove(const struct instance *instance, bool *ret_found, struct fault *fault)

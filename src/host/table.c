@@ -196,13 +196,13 @@ void table_close(struct table *table)
 
 int table_refresh(struct table *table, struct fault *fault)
 {
+	__u32 slot = READ_ONCE(table->header->config_slot);
 	struct bpf_map_info info;
-	__u32 zero = 0;
 	int error = map_info(table->config_fd, &info);
 
 	if (!error && info.value_size != sizeof(table->config))
 		return fault_set(fault, EPROTO, "the map config was made by another version of bauta");
-	if (error || bpf_map_lookup_elem(table->config_fd, &zero, &table->config))
+	if (error || bpf_map_lookup_elem(table->config_fd, &slot, &table->config))
 		return fault_set_errno(fault, error ? -error : errno, "cannot read the configuration");
 	platform.config = &table->config;
 	platform.now = clock_now(&table->header->clock);

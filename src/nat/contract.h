@@ -5,7 +5,7 @@
  * store     array of bucket, mmap    hooks, sweep               hooks, daemon, CLI    sweep, flush, insert (expired ones)
  * locks     array of stripe          hooks, sweep               -                     -
  * header    array[1], mmap           daemon; hooks (counts)     hooks, daemon, CLI    -
- * config    array[1], mmap           daemon                     hooks, CLI            -
+ * config    array[2]                 daemon                     hooks, CLI            -
  * counters  per-CPU array            hooks                      CLI, daemon           -
  * limits    array                    hooks                      CLI                   -
  * gateways  hash ifindex -> address  daemon                     hooks                 daemon
@@ -104,6 +104,7 @@ _Static_assert(sizeof(struct bucket) == 128, "a bucket is two cache lines");
 struct store_shape {
 	__u32 num_buckets; /* addressed by the hash */
 	__u32 num_stash;   /* buckets behind them, for entries that found no room in their two */
+	__u32 capacity;    /* sessions that it was made for */
 	__u32 hash_key[HASH_KEYS];
 };
 
@@ -130,7 +131,8 @@ struct header {
 	struct store_shape shape;
 	struct clock clock;
 	__u32 ifindex;
-	__u32 l2_len; /* 14 on Ethernet, 0 on layer-3 interfaces */
+	__u32 l2_len;      /* 14 on Ethernet, 0 on layer-3 interfaces */
+	__u32 config_slot; /* which of the two configurations holds */
 	/* counted by all writers, atomically */
 	__u64 num_sessions __attribute__((aligned(64)));
 	__u64 num_mappings;
@@ -140,6 +142,9 @@ struct header {
 };
 
 /* ---- configuration -------------------------------------------------------------------------------------------- */
+
+/* One holds (header.config_slot), the other is written; then they change places, so that no packet sees half of each. */
+#define NUM_CONFIG_SLOT 2
 
 #define MAX_SLICES 256
 #define MAX_OWN_ADDRS 32
