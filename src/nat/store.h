@@ -297,6 +297,29 @@ static __always_inline bool shelf_open(struct shelf *shelf, const struct key *ke
 	return true;
 }
 
+/* The visible entry with this key; NULL when there is none. No loop, as in shelf_take. */
+static __always_inline struct entry *shelf_find(const struct shelf *shelf, const struct key *key, __u32 *ret_index)
+{
+	struct bucket *bucket = shelf->bucket[0];
+	__u32 number = shelf->place.bucket[0];
+	int slot = bucket_find(bucket, key);
+
+	if (slot < 0) {
+		bucket = shelf->bucket[1];
+		number = shelf->place.bucket[1];
+		slot = bucket_find(bucket, key);
+	}
+	if (slot < 0) {
+		bucket = shelf->bucket[2];
+		number = shelf->place.bucket[2];
+		slot = bucket_find(bucket, key);
+	}
+	if (slot < 0)
+		return NULL;
+	*ret_index = number * BUCKET_ENTRIES + slot;
+	return &bucket->entry[slot];
+}
+
 static __always_inline bool shelf_has(const struct shelf *shelf, const struct key *key)
 {
 	return bucket_find(shelf->bucket[0], key) >= 0 || bucket_find(shelf->bucket[1], key) >= 0 ||
@@ -526,6 +549,54 @@ SLOW_PATH bool store_ref(__u32 index, const struct pair *expect)
 	}
 	platform_unlock(stripe);
 	return done;
+}
+
+/* Gives a reference on a mapping back; the mapping goes with the last one. True if it did. Unlike store_remove this does not
+ * ask where the mapping was seen: it may have been moved since, and a reference that is not given back holds a port for
+ * ever.
+ */
+SLOW_PATH bool store_unref(const struct pair *mapping)
+{
+	struct header *header = platform_header();
+	struct shelf in_shelf, out_shelf;
+	__u32 in_index = 0, out_index = 0;
+	struct key in_key, out_key;
+	struct stripe *stripe;
+	struct entry *in, *out;
+	bool removed = false;
+
+	if (!mapping)
+		return false;
+	in_key = pair_key(mapping, ENTRY_INBOUND);
+	out_key = pair_key(mapping, 0);
+	stripe = store_stripe(mapping->proto, mapping->remote);
+	if (!stripe || !header || !shelf_open(&in_shelf, &in_key) || !shelf_open(&out_shelf, &out_key))
+		return false;
+
+	platform_lock(stripe);
+	out = shelf_find(&out_shelf, &out_key, &out_index);
+	in = shelf_find(&in_shelf, &in_key, &in_index);
+	/* Of two entries that each have a key of this pair, one could belong to another pair; not if they are twins. */
+	if (!out || !in || READ_ONCE(out->twin) != in_index || READ_ONCE(in->twin) != out_index)
+		goto out;
+	if (READ_ONCE(out->refs) > 1) {
+		WRITE_ONCE(out->refs, out->refs - 1);
+		goto out;
+	}
+	platform_xchg(&out->life, PHASE_BUSY);
+	platform_xchg(&in->life, PHASE_BUSY);
+	if (index_is_stash(out_index))
+		platform_add32(&header->num_stashed, -1);
+	if (index_is_stash(in_index))
+		platform_add32(&header->num_stashed, -1);
+	entry_clear(out);
+	entry_clear(in);
+	removed = true;
+out:
+	platform_unlock(stripe);
+	if (removed)
+		platform_add64(&header->num_mappings, -1);
+	return removed;
 }
 
 /* Moves the entry at `index`, if it is in its first bucket and there is room in its second; true if that freed the slot.

@@ -418,12 +418,143 @@ static void moved_is_always_found(void **state)
 	crew_close(&crew);
 }
 
+/* ---- all of it ------------------------------------------------------------------------------------------------ */
+
+#define MIXED_STEPS 40000
+#define MIXED_INTERNAL 12
+#define MIXED_EXTERNAL 12
+#define MIXED_REMOTE 3
+
+struct mixed {
+	__u32 now;
+};
+
+static struct pair mapping_of(const struct pair *session)
+{
+	return (struct pair){
+		.internal = session->internal,
+		.external = session->external,
+		.proto = session->proto,
+		.flags = ENTRY_MAPPING,
+	};
+}
+
+static void mixed_release(const struct pair *session)
+{
+	struct pair mapping = mapping_of(session);
+
+	store_unref(&mapping);
+}
+
+/* A session on the mapping that its internal endpoint has, or on a new one, as the translator makes it. */
+static void mixed_create(struct worker *worker)
+{
+	struct pair session = {
+		.internal = endpoint_of(0x0a000000, hash_scale(platform_random(), MIXED_INTERNAL) + 1),
+		.external = endpoint_of(0xc0000201, hash_scale(platform_random(), MIXED_EXTERNAL) + 1),
+		.remote = endpoint_of(0xc6336401, hash_scale(platform_random(), MIXED_REMOTE) + 1),
+		.proto = hash_scale(platform_random(), 2) ? IPPROTO_TCP : IPPROTO_UDP,
+		.flags = ENTRY_COUNTED,
+	};
+	__u32 life = life_make(PHASE_LIVE, LIFE_SYN, platform.now);
+	struct pair mapping;
+	__u32 index;
+
+	if (mapping_find(session.proto, session.internal, &mapping, &index)) {
+		if (!store_ref(index, &mapping))
+			return;
+		session.external = mapping.external;
+	} else {
+		mapping = mapping_of(&session);
+		if (store_insert(&mapping, life, life, 1, true) != INSERT_DONE)
+			return;
+	}
+	if (store_insert(&session, life, life, 0, true) == INSERT_DONE)
+		worker->count[0]++;
+	else
+		mixed_release(&session);
+}
+
+/* Ends a session, expired or not, and with the last one its mapping. */
+static void mixed_end(struct worker *worker, __u32 index, bool expired)
+{
+	struct entry *out, *in;
+	struct pair session;
+
+	if (!session_at(index, &session, &out, &in) ||
+	    !store_remove(index, &session, expired ? REMOVE_DYING : REMOVE_NOW, 0))
+		return;
+	mixed_release(&session);
+	worker->count[2]++;
+}
+
+static void mixed_packet(struct worker *worker, __u32 index)
+{
+	struct entry *entry = store_entry(index);
+	struct pair pair = entry_pair(entry);
+	struct key key = pair_key(&pair, READ_ONCE(entry->flags) & ENTRY_INBOUND);
+	struct found found;
+
+	if (!store_get(&key, &found))
+		return;
+	worker->count[1]++;
+	store_touch(&found, platform_random() & LIFE_TCP_MASK);
+}
+
+static void mixed_work(struct worker *worker)
+{
+	struct crew *crew = worker->crew;
+	struct mixed *mixed = crew->shared;
+
+	for (__u32 i = 0; i < MIXED_STEPS; i++) {
+		__u32 index = hash_scale(platform_random(), crew->world.num_entries);
+		__u32 op = hash_scale(platform_random(), 16);
+
+		if (op == 0)
+			__atomic_fetch_add(&mixed->now, hash_scale(platform_random(), 100), __ATOMIC_RELAXED);
+		platform.now = __atomic_load_n(&mixed->now, __ATOMIC_RELAXED);
+		if (op < 5)
+			mixed_create(worker);
+		else if (op < 9)
+			mixed_packet(worker, index);
+		else if (op < 11)
+			mixed_end(worker, index, false);
+		else if (op < 14 && session_mark(&crew->world.config, index))
+			mixed_end(worker, index, true);
+		else
+			worker->count[3] += store_move(index);
+	}
+}
+
+/* Everything at once, on few tuples: nothing is left over, and no count is wrong. */
+static void everything_at_once(void **state)
+{
+	struct mixed mixed = { .now = 1000 };
+	__u64 count[4] = { 0 };
+	struct crew crew;
+
+	(void)state;
+	crew_open(&crew, 24, 2);
+	crew.shared = &mixed;
+	crew_run(&crew, MAX_THREADS, mixed_work);
+	for (int i = 0; i < MAX_THREADS; i++)
+		for (int j = 0; j < 4; j++)
+			count[j] += crew.worker[i].count[j];
+	print_message("# created %llu, packets %llu, ended %llu, moved %llu\n", count[0], count[1], count[2], count[3]);
+	assert_int_equal(count[0] - count[2], crew.world.header.num_sessions);
+	for (__u32 i = 0; i < crew.world.num_entries; i++)
+		mixed_end(&crew.worker[0], i, false);
+	assert_true(world_is_empty(&crew.world));
+	crew_close(&crew);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_tuple_has_one_owner),
 		cmocka_unit_test(packet_wins_against_sweep),
 		cmocka_unit_test(moved_is_always_found),
+		cmocka_unit_test(everything_at_once),
 	};
 
 	return cmocka_run_group_tests_name("store_tsan", tests, NULL, NULL);
