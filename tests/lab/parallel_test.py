@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Two thousand connections at once, each with its own data."""
+"""Two thousand connections at once, each with its own data; and a range that is used up to its last port."""
 
+import os
+import random
 import resource
 import selectors
 import socket
+import threading
 
 import pytest
 from gateway import Bauta, NftMasquerade
+from talk import ask
 
 NUM = 2000
 LIMIT_S = 20
@@ -82,3 +86,63 @@ def test_two_thousand_connections(lab, gateway):
         assert made.ports("tcp")["used"] == NUM
     for conn in conns:
         conn.close()
+
+
+def test_a_full_range_has_one_owner_for_every_port(lab):
+    """Two internal machines and the gateway itself want the same ports toward one remote, in random order, until all
+    are given away: nobody is refused before that, nobody shares, and everybody hears only what is meant for him."""
+    seed = int(os.environ.get("BAUTA_SEED", random.randrange(1 << 32)))
+    print(f"BAUTA_SEED={seed}")
+    bauta = lab.use(Bauta("20000-20599"))
+    lab.meet()
+    server = lab.B.udp(7000)
+    remote = (lab.B.address, 7000)
+    wishes = [(host, 20000 + number) for host in (lab.A, lab.A2, lab.R) for number in range(200)]
+    random.Random(seed).shuffle(wishes)
+    clients = [(host, host.udp(port, remote=remote)) for host, port in wishes]
+    seen = [ask(client, server) for _, client in clients]
+    assert len(set(seen)) == 600
+    assert set(seen) == {(lab.R.external, port) for port in range(20000, 20600)}
+    for host in (lab.A, lab.R):
+        late = host.udp(30000, remote=remote)
+        late.send(b"is there a port left?")
+        if host is lab.A:
+            lab.settle()
+            server.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                server.recvfrom(100)
+            assert bauta.drops()["no-port"]["packets"] == 1
+        else:
+            assert server.recvfrom(100)[1] == (lab.R.external, 30000), "the host may use ports outside of the range"
+        server.settimeout(3)
+    assert [ask(client, server) for _, client in clients] == seen, "somebody was moved, or is heard by another"
+
+
+def test_two_cpus_open_flows_at_the_same_time(lab):
+    """First packets of one port after the other, from two machines on two CPUs: no tuple is given twice."""
+    lab.use(Bauta("20000-20999"))
+    lab.meet()
+    server = lab.B.udp(7000)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    flows = {host: [host.udp(20000 + number, remote=(lab.B.address, 7000)) for number in range(450)]
+             for host in (lab.A, lab.A2)}
+    start = threading.Barrier(2)
+
+    def send(host, cpu):
+        os.sched_setaffinity(0, {cpu})
+        start.wait()
+        for number, client in enumerate(flows[host]):
+            client.send(f"{host} {number}".encode())
+
+    cpus = sorted(os.sched_getaffinity(0))
+    threads = [threading.Thread(target=send, args=(host, cpus[index % len(cpus)])) for index, host in enumerate(flows)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seen = dict(server.recvfrom(100) for _ in range(900))
+    assert len(seen) == 900 and len(set(seen.values())) == 900
+    for data, external in seen.items():
+        server.sendto(data, external)
+    for host, clients in flows.items():
+        assert [client.recv(100) for client in clients] == [f"{host} {number}".encode() for number in range(450)]
