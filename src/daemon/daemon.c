@@ -193,6 +193,8 @@ static void tell_ready(const struct daemon *daemon)
 		 dataplane_capacity(&daemon->dataplane), adopted, factor);
 	free(ports);
 	systemd_ready();
+	warn_of_forwarding();
+	tell_of_overlap(daemon->options);
 }
 
 /* ---- start and stop -------------------------------------------------------------------------------------------- */
@@ -251,8 +253,6 @@ static int start(struct daemon *daemon, struct fault *fault)
 	daemon->lock = instance_lock(&daemon->instance, fault);
 	if (daemon->lock < 0)
 		return daemon->lock;
-	warn_of_forwarding();
-	tell_of_overlap(daemon->options);
 	err = open_dataplane(daemon, fault);
 	if (err)
 		return err;
