@@ -240,6 +240,14 @@ static __always_inline void store_touch(const struct found *found, __u32 tcp_fla
 		platform_cmpxchg(&found->entry->life, life, after);
 }
 
+static __always_inline bool bucket_has_room(struct bucket *bucket)
+{
+	for (int slot = 0; slot < BUCKET_ENTRIES; slot++)
+		if (READ_ONCE(bucket->entry[slot].life) == PHASE_FREE)
+			return true;
+	return false;
+}
+
 /* Takes a free slot: its number, or -1. Makes no call. */
 static __always_inline int bucket_take(struct bucket *bucket)
 {
@@ -632,10 +640,14 @@ SLOW_PATH bool store_move(__u32 index)
 	second = platform_bucket(place.bucket[1]);
 	if (place.bucket[0] != index / BUCKET_ENTRIES || !twin || !stripe || !second)
 		return false;
+	/* a full table is found full without a lock */
+	if (!bucket_has_room(second))
+		return false;
 
 	platform_lock(stripe);
 	life = READ_ONCE(entry->life);
-	if (life_phase(life) != PHASE_LIVE || !entry_has_key(entry, &key) || READ_ONCE(entry->twin) != copy.twin ||
+	if (life_phase(life) != PHASE_LIVE || !entry_has_key(entry, &key) ||
+	    READ_ONCE(entry->flags) != copy.flags || READ_ONCE(entry->twin) != copy.twin ||
 	    READ_ONCE(entry->new_addr) != copy.new_addr || READ_ONCE(entry->new_port) != copy.new_port ||
 	    READ_ONCE(twin->twin) != index)
 		goto out;
@@ -658,6 +670,60 @@ SLOW_PATH bool store_move(__u32 index)
 out:
 	platform_unlock(stripe);
 	return moved;
+}
+
+/* Moves one of the entries out of a bucket. */
+SLOW_PATH bool store_push(__u32 bucket)
+{
+	for (__u32 slot = 0; slot < BUCKET_ENTRIES; slot++)
+		if (store_move(bucket * BUCKET_ENTRIES + slot))
+			return true;
+	return false;
+}
+
+/* The bucket where the entry at `index` can be moved to, if there is room; INDEX_NONE if it is in its second already. */
+static __always_inline __u32 store_next(__u32 index)
+{
+	struct entry *entry = store_entry(index);
+	struct place place;
+	struct pair pair;
+	struct key key;
+
+	if (!entry || life_phase(READ_ONCE(entry->life)) != PHASE_LIVE)
+		return INDEX_NONE;
+	pair = entry_pair(entry);
+	key = pair_key(&pair, READ_ONCE(entry->flags) & ENTRY_INBOUND);
+	place = store_place(&key);
+	return place.bucket[0] == index / BUCKET_ENTRIES ? place.bucket[1] : INDEX_NONE;
+}
+
+/* Frees a slot in one of the two buckets where the entry of this direction may be, by moving an entry to its second bucket;
+ * if there is no room for any, by moving an entry out of one of those. True if it did; somebody else may be faster to
+ * take it.
+ *
+ * One step is not enough. Entries in their second bucket stay there, so a table in which sessions come and go has ever
+ * more of them, and at a load of 0.75 every hundredth insert would find no room though a quarter is free.
+ */
+SLOW_PATH bool store_displace(const struct pair *pair, __u32 direction)
+{
+	struct place place;
+	struct key key;
+
+	if (!pair)
+		return false;
+	key = pair_key(pair, direction);
+	place = store_place(&key);
+	for (__u32 i = 0; i < 2; i++)
+		if (store_push(place.bucket[i]))
+			return true;
+	for (__u32 i = 0; i < 2 * BUCKET_ENTRIES; i++) {
+		__u32 index = place.bucket[i / BUCKET_ENTRIES] * BUCKET_ENTRIES + i % BUCKET_ENTRIES;
+		__u32 next = store_next(index);
+
+		if (next != INDEX_NONE && store_push(next))
+			return store_move(index);
+	}
+	return false;
 }
 
 #endif

@@ -47,90 +47,64 @@ static enum insert_result insert_predict(const struct model *model, const struct
 	return first_fit(model, &out_key, stash, in_index) == INDEX_NONE ? INSERT_NO_ROOM_OUT : INSERT_DONE;
 }
 
-/* The sessions in the two buckets of a key: those that making room may have expired. */
-static __u32 neighbours(const struct model *model, const struct key *key, __u32 *ret_number)
-{
-	struct place place = store_place(key);
-	__u32 num = 0;
-
-	for (int i = 0; i < 2 * BUCKET_ENTRIES; i++) {
-		const struct entry *entry =
-			&model->world->bucket[place.bucket[i / BUCKET_ENTRIES]].entry[i % BUCKET_ENTRIES];
-		struct pair pair = entry_pair(entry);
-		struct name name = pair_name(&pair);
-
-		if (life_is_visible(entry->life) && !(entry->flags & ENTRY_MAPPING))
-			ret_number[num++] = *model_by_in(model, &name);
-	}
-	return num;
-}
-
-/* Lets the model follow what making room has done to a session, at each attempt: marked it, and then reaped or revived it;
- * or nothing.
+/* Ends the first session in the two buckets of a key that has expired, as the translator does to make room; true if that freed
+ * a slot.
  */
-static const char *neighbour_follow(struct model *model, __u32 number)
+static const char *make_room_by_expiry(struct model *model, const struct pair *pair, __u32 direction, bool *ret_freed)
 {
-	struct known *known = &model->known[number];
-	struct pair pair = name_pair(&known->name, 0);
-	struct key key = pair_key(&pair, 0);
-	bool there = store_find(&key) != INDEX_NONE;
+	struct key key = pair_key(pair, direction);
+	struct place place = store_place(&key);
+	__u32 expect = INDEX_NONE, number = NOBODY, found;
 
-	if (known->position >= model->num_known)
-		return NULL; /* gone with the other of its entries */
-	for (int i = 0; i < CREATE_ATTEMPTS; i++) {
-		if (there && !check_known(known))
-			return NULL;
-		if (!model_mark(model, known))
-			break;
-		if (!model_remove_dying(known, 0))
+	for (int i = 0; i < 2 * BUCKET_ENTRIES && expect == INDEX_NONE; i++) {
+		__u32 index = place.bucket[i / BUCKET_ENTRIES] * BUCKET_ENTRIES + i % BUCKET_ENTRIES;
+		struct pair there = entry_pair(store_entry(index));
+		struct name name = pair_name(&there);
+
+		if (!life_is_visible(store_entry(index)->life) || there.flags & ENTRY_MAPPING)
 			continue;
-		if (there)
-			break;
-		model_forget_session(model, number);
-		return NULL;
+		number = *model_by_in(model, &name);
+		if (model_mark(model, &model->known[number]))
+			expect = index;
 	}
-	return there ? check_known(known) : wrong("a session that had not expired was removed to make room");
+	found = expire_find(pair, direction);
+	if (found != expect)
+		return wrong("%u is found to have expired, not %u", found, expect);
+	*ret_freed = expect != INDEX_NONE && model_remove_dying(&model->known[number], 0);
+	if (expect != INDEX_NONE && session_reap(expect, 0) != *ret_freed)
+		return wrong("an expired session is %s", *ret_freed ? "not removed" : "removed");
+	if (*ret_freed)
+		model_forget_session(model, number);
+	return NULL;
 }
 
 /* As create_session does it. */
-static enum insert_result make_room_and_insert(const struct pair *pair, const struct known *new)
-{
-	enum insert_result result = INSERT_NO_ROOM_IN;
-
-	for (int i = 0; i < CREATE_ATTEMPTS; i++) {
-		__u32 direction, expired;
-
-		result = store_insert(pair, new->in_life, new->out_life, new->refs, i >= CREATE_ATTEMPTS / 2);
-		if (result < INSERT_NO_ROOM_IN)
-			break;
-		direction = result == INSERT_NO_ROOM_IN ? ENTRY_INBOUND : 0;
-		expired = expire_find(pair, direction);
-		if (expired == INDEX_NONE || !session_reap(expired, 0))
-			store_make_room(pair, direction);
-	}
-	return result;
-}
-
 static const char *insert_with_room(struct model *model, const struct pair *pair, const struct known *new,
 				    enum insert_result *ret_result)
 {
 	struct key in_key = pair_key(pair, ENTRY_INBOUND);
 	struct key out_key = pair_key(pair, 0);
-	__u32 number[4 * BUCKET_ENTRIES];
-	__u32 num = neighbours(model, &in_key, number);
-	const char *why = NULL;
 
-	num += neighbours(model, &out_key, number + num);
-	*ret_result = make_room_and_insert(pair, new);
-	for (__u32 i = 0; i < num && !why; i++)
-		why = neighbour_follow(model, number[i]);
-	if (why)
-		return why;
-	/* the last attempt may have made room that nobody used */
-	if (*ret_result == INSERT_NO_ROOM_IN && world_room(model->world, &in_key, true) > 1)
-		return wrong("no room for an inbound entry, where there is some");
-	if (*ret_result == INSERT_NO_ROOM_OUT && world_room(model->world, &out_key, true) > 2)
-		return wrong("no room for an outbound entry, where there is some");
+	for (int i = 0; i < CREATE_ATTEMPTS; i++) {
+		bool freed = false;
+		const char *why;
+		__u32 direction;
+
+		*ret_result = store_insert(pair, new->in_life, new->out_life, new->refs, i >= CREATE_ATTEMPTS / 2);
+		if (*ret_result < INSERT_NO_ROOM_IN)
+			return NULL;
+		if (*ret_result == INSERT_NO_ROOM_IN && world_room(model->world, &in_key, i >= CREATE_ATTEMPTS / 2))
+			return wrong("no room for an inbound entry, where there is some");
+		if (*ret_result == INSERT_NO_ROOM_OUT &&
+		    world_room(model->world, &out_key, i >= CREATE_ATTEMPTS / 2) > 1)
+			return wrong("no room for an outbound entry, where there is some");
+		direction = *ret_result == INSERT_NO_ROOM_IN ? ENTRY_INBOUND : 0;
+		why = make_room_by_expiry(model, pair, direction, &freed);
+		if (why)
+			return why;
+		if (!freed)
+			store_displace(pair, direction);
+	}
 	return NULL;
 }
 

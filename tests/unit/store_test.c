@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "create.h"
 #include "model.h"
 
 /* How likely each operation is, out of 256, while the table is emptier than it should be and when it is not. */
@@ -116,12 +117,71 @@ static void contended(void **state)
 	run_random(&(struct run){ 64, 4, { 8, 6, 4 }, 1.0, 200000 });
 }
 
+/* A session among 2^32 internal endpoints and as many remotes. */
+static struct pair session_draw(void)
+{
+	return (struct pair){
+		.internal = { .addr = platform_random(), .port = platform_random() },
+		.external = { .addr = cpu_to_be32(0xc0000201), .port = platform_random() },
+		.remote = { .addr = platform_random(), .port = cpu_to_be16(443) },
+		.proto = IPPROTO_TCP,
+	};
+}
+
+/* As the translator inserts, when nothing there has expired. */
+static enum insert_result insert_with_room(const struct pair *pair)
+{
+	enum insert_result result = INSERT_NO_ROOM_IN;
+
+	for (int i = 0; i < CREATE_ATTEMPTS && result >= INSERT_NO_ROOM_IN; i++) {
+		result = store_insert(pair, PHASE_LIVE, PHASE_LIVE, 0, i >= CREATE_ATTEMPTS / 2);
+		if (result >= INSERT_NO_ROOM_IN)
+			store_displace(pair, result == INSERT_NO_ROOM_IN ? ENTRY_INBOUND : 0);
+	}
+	return result;
+}
+
+#define CHURN_SESSIONS 6144
+#define CHURN_TIMES 12
+
+/* At the load that the table is made for every session finds room, also when all have been replaced many times. */
+static void three_quarters_full_has_room_for_ever(void **state)
+{
+	static struct pair session[CHURN_SESSIONS];
+	__u32 num_refused = 0;
+	struct world world;
+
+	(void)state;
+	world_open(&world, CHURN_SESSIONS * 2 / 3, CHURN_SESSIONS * 2 / 3 / 64, world_seed());
+	for (__u32 i = 0; i < CHURN_SESSIONS * (1 + CHURN_TIMES); i++) {
+		struct pair *victim = &session[i < CHURN_SESSIONS ? i : hash_scale(platform_random(), CHURN_SESSIONS)];
+		struct key key = pair_key(victim, 0);
+
+		if (victim->proto)
+			assert_true(store_remove(store_find(&key), victim, REMOVE_NOW, 0));
+		*victim = session_draw();
+		if (insert_with_room(victim) == INSERT_DONE)
+			continue;
+		victim->proto = 0;
+		num_refused++;
+	}
+	print_message("# refused %u of %u, %u entries in the stash\n", num_refused, CHURN_SESSIONS * (1 + CHURN_TIMES),
+		      world.header.num_stashed);
+	assert_null(world_violation());
+	assert_in_range(num_refused, 0, 3);
+	world_close(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(half_full),        cmocka_unit_test(three_quarters_full),
-		cmocka_unit_test(nine_tenths_full), cmocka_unit_test(full),
-		cmocka_unit_test(smallest),         cmocka_unit_test(contended),
+		cmocka_unit_test(half_full),
+		cmocka_unit_test(three_quarters_full),
+		cmocka_unit_test(nine_tenths_full),
+		cmocka_unit_test(full),
+		cmocka_unit_test(smallest),
+		cmocka_unit_test(contended),
+		cmocka_unit_test(three_quarters_full_has_room_for_ever),
 	};
 
 	return cmocka_run_group_tests_name("store", tests, NULL, NULL);
