@@ -37,14 +37,15 @@ static __always_inline bool life_counts_inbound(__u8 proto)
 	return proto == IPPROTO_TCP;
 }
 
-/* The word after a packet of this direction with these LIFE_* flags (0 for UDP and ICMP). A SYN begins a connection
- * anew, whatever the tuple has seen before; a packet after a RST takes it back (RFC 7857 §2.2: TRANS to ESTABLISHED).
+/* The word after a packet of this direction with these LIFE_* flags (0 for UDP and ICMP). After a FIN or a RST of its own
+ * a SYN begins the connection anew. Any other SYN changes nothing: anybody can forge one, and it must not shorten the
+ * time that a connection in use is kept. A packet after a RST takes it back (RFC 7857 §2.2: TRANS to ESTABLISHED).
  */
 static __always_inline __u32 life_after(__u32 life, __u32 flags, __u32 now)
 {
 	__u32 seen = life & LIFE_TCP_MASK & ~LIFE_RST;
 
-	if (flags & LIFE_SYN)
+	if ((flags & LIFE_SYN) && (life & (LIFE_FIN | LIFE_RST)))
 		seen = 0;
 	return life_make(PHASE_LIVE, seen | flags, now);
 }

@@ -8,9 +8,9 @@
 
 /* state         what it means                                   left by                              timeout
  * ACTIVE        UDP or an ICMP query                            -                                    4787 REQ-5, 5508 REQ-2
- * OPENING       a SYN was seen, not yet an ACK from both sides  ACK of both; RST                     240 s, 5382 REQ-5
+ * OPENING       not yet an ACK from both sides                  ACK of both; RST                     240 s, 5382 REQ-5
  * ESTABLISHED   both sides have sent an ACK                     FIN, RST                             7440 s, 5382 REQ-5
- * HALF_CLOSED   one side has sent a FIN                         the other's FIN; RST; SYN            7440 s, 5382 §5
+ * HALF_CLOSED   one side has sent a FIN                         the other's FIN; RST; its own SYN    7440 s, 5382 §5
  * CLOSING       both have                                       SYN; RST                             240 s, 5382 REQ-5
  * RESET         one side has sent a RST, and nothing followed   any packet of the other, later on;   240 s, 7857 §2.2
  *                                                               any but RST of the same side
@@ -37,13 +37,14 @@ static __always_inline enum session_state session_state(__u8 proto, __u32 out_li
 		return SESSION_ACTIVE;
 	if (life_is_reset(out_life, in_life) || life_is_reset(in_life, out_life))
 		return SESSION_RESET;
+	/* also a FIN before that, or the FIN of an earlier connection: nothing there that would be worth two hours */
+	if (!(out_life & in_life & LIFE_ACK))
+		return SESSION_OPENING;
 	if (out_life & in_life & LIFE_FIN)
 		return SESSION_CLOSING;
 	if ((out_life | in_life) & LIFE_FIN)
 		return SESSION_HALF_CLOSED;
-	if (out_life & in_life & LIFE_ACK)
-		return SESSION_ESTABLISHED;
-	return SESSION_OPENING;
+	return SESSION_ESTABLISHED;
 }
 
 static __always_inline __u32 session_timeout(const struct config *cfg, __u8 proto, enum session_state state)
