@@ -7,6 +7,9 @@
  * ports are shared: the same candidates again, and only the tuple has to be free; such a session has no mapping.
  * So the search fails only if every tuple toward this remote endpoint has an owner.
  *
+ * The tuple of an existing mapping may have another owner toward this one remote: a socket of the host, or a session that
+ * shares the port. Then the mapping stays what it is, and this session alone goes by another port.
+ *
  * A candidate is taken only if no session has the tuple and no socket of the host would receive its packets. Choosing
  * (create_choose) changes nothing; the store's insert decides between two who chose the same, and the loser chooses
  * again.
@@ -25,7 +28,7 @@
 enum create_result {
 	CREATE_MAPPED,  /* on a mapping, old or new */
 	CREATE_ALONE,   /* of the host: no mapping */
-	CREATE_SHARED,  /* on a port that others use toward other remotes */
+	CREATE_SHARED,  /* beside its mapping, or on a port that others use toward other remotes */
 	CREATE_EXISTS,  /* somebody else created it a moment ago, or was faster each time */
 	CREATE_NO_PORT, /* every tuple has an owner */
 	CREATE_NO_ROOM, /* the table is full */
@@ -36,7 +39,7 @@ enum choice {
 	CHOICE_MAPPING,     /* the mapping that there is */
 	CHOICE_NEW_MAPPING, /* an external endpoint that is free toward everybody */
 	CHOICE_ALONE,       /* for the host, which needs no mapping */
-	CHOICE_SHARED,      /* one that is free toward this remote */
+	CHOICE_SHARED,      /* one that is free toward this remote, for this session alone */
 };
 
 /* A search for an external endpoint. platform_search() has the room for it. */
@@ -46,7 +49,7 @@ struct search {
 	struct pair refused; /* that found no room in the store */
 	__u32 mapping_index; /* of CHOICE_MAPPING: the mapping's outbound entry */
 	__u8 choice;         /* enum choice */
-	__u8 owner_kind;     /* enum owner_kind: who held the candidate tried last */
+	__u8 owner_kind;     /* enum owner_kind: who held the first candidate that was not free, the one liked best */
 	__u8 unused[2];
 	struct endpoint owner;
 };
@@ -58,6 +61,7 @@ struct search_run {
 	const struct config *cfg;
 	__u32 num_ports; /* candidates: 0..65535 for identifiers of ICMP queries, else the ranges */
 	__u32 start;
+	bool mapped; /* there is a mapping, which will not do; and an endpoint has no two */
 };
 
 static __always_inline bool search_any_port(const struct search *search)
@@ -84,7 +88,7 @@ static __always_inline bool search_candidate(const struct search_run *run, __u32
 	return true;
 }
 
-/* Whether somebody holds the tuple that the session would have; notes who. */
+/* Whether somebody holds the tuple that the session would have; notes who was the first one met. */
 static __always_inline bool search_is_held(void *hook, struct search *search)
 {
 	struct key key = pair_key(&search->session, ENTRY_INBOUND);
@@ -94,14 +98,15 @@ static __always_inline bool search_is_held(void *hook, struct search *search)
 
 	if (index != INDEX_NONE) {
 		entry = store_entry(index);
-		search->owner_kind = OWNER_NONE;
-		if (entry && store_read(entry, &key, &search->owner, &flags))
+		if (search->owner_kind == OWNER_NONE && entry && store_read(entry, &key, &search->owner, &flags))
 			search->owner_kind = OWNER_SESSION;
 		return true;
 	}
 	if (platform_host_holds(hook, &key.tuple)) {
-		search->owner_kind = OWNER_HOST;
-		search->owner = search->session.external;
+		if (search->owner_kind == OWNER_NONE) {
+			search->owner_kind = OWNER_HOST;
+			search->owner = search->session.external;
+		}
 		return true;
 	}
 	return false;
@@ -126,7 +131,7 @@ static long search_step(__u32 n, void *ctx)
 		return 0;
 	if (search_is_held(run->hook, search))
 		return 0;
-	search->choice = host ? CHOICE_ALONE : share ? CHOICE_SHARED : CHOICE_NEW_MAPPING;
+	search->choice = host ? CHOICE_ALONE : share || run->mapped ? CHOICE_SHARED : CHOICE_NEW_MAPPING;
 	return 1;
 }
 
@@ -143,6 +148,7 @@ SLOW_PATH int create_choose(HOOK *hook, struct search *search)
 	if (!(search->session.flags & ENTRY_HOST) &&
 	    mapping_find(search->session.proto, search->session.internal, &mapping, &search->mapping_index)) {
 		search->session.external = mapping.external;
+		run.mapped = true;
 		if (!search_is_held(hook, search)) {
 			search->choice = CHOICE_MAPPING;
 			return 0;
@@ -170,6 +176,7 @@ static __always_inline void search_set_mapping(struct search *search)
  */
 static __always_inline enum insert_result create_claim(struct search *search, __u8 tcp_flags, bool stash)
 {
+	struct header *header = platform_header();
 	__u32 now = platform_now();
 	__u32 life = life_make(PHASE_LIVE, 0, now);
 	enum insert_result result;
@@ -190,7 +197,10 @@ static __always_inline enum insert_result create_claim(struct search *search, __
 		search->session.flags |= ENTRY_COUNTED;
 	}
 	result = store_insert(&search->session, life, life_make(PHASE_LIVE, tcp_flags, now), 0, stash);
-	if (result != INSERT_DONE) {
+	if (result == INSERT_DONE) {
+		if (header)
+			platform_add64(&header->num_created, 1);
+	} else {
 		mapping_release(&search->session);
 		search->refused = search->session;
 	}
