@@ -3,6 +3,7 @@
 #ifndef BAUTA_PLATFORM_H
 #define BAUTA_PLATFORM_H
 
+#include <assert.h>
 #include <endian.h>
 #include <linux/types.h>
 #include <netinet/in.h>
@@ -56,6 +57,7 @@ extern __thread struct platform platform;
 
 static __always_inline const volatile struct store_shape *platform_shape(void)
 {
+	assert(platform.header); /* whoever looks into a table has opened it */
 	return &platform.header->shape;
 }
 
