@@ -90,6 +90,16 @@ def mutate(chance, raw):
     return bytes(raw)
 
 
+def drain(*sockets):
+    for made in sockets:
+        made.setblocking(False)
+        try:
+            while True:
+                made.recv(65535)
+        except BlockingIOError:
+            made.settimeout(3)
+
+
 @pytest.mark.parametrize("direction", ["outbound", "inbound"])
 def test_garbage(make_lab, chance, direction):
     lab = make_lab(offload=False)
@@ -123,6 +133,7 @@ def test_garbage(make_lab, chance, direction):
     assert len(reasons) >= 6, f"hardly anything got to the gateway: {reasons}"
     bauta.fsck()
     assert bauta.daemon.running
+    drain(bystander, server)  # a mutated packet may have become a good one for them
     assert ask(bystander, server) == external
     chat(client, conn)
 

@@ -211,15 +211,23 @@ class Bauta:
             assert not left.strip(), f"tc filter left behind: {left}"
         left = self.host.do("tc", "qdisc", "show", "dev", self.dev)
         assert "clsact" not in left, f"qdisc left behind: {left}"
-        assert not self.pins(), f"pins left behind: {self.pins()}"
+        left = self.pins() + self.files()
+        assert not left, f"left behind: {left}"
         done = self.cli("show", "status", "-e", self.dev)
         assert done.status == 1, f"still there: {done.report()}"
 
-    def pins(self):
-        """What there is of this instance in bauta's bpffs."""
+    def _name(self):
         with self.host.socket(socket.SOCK_DGRAM) as probe:
             cookie = int.from_bytes(probe.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8), sys.byteorder)
-        return [str(path) for path in pathlib.Path("/run/bauta/bpf").glob(f"{cookie}-{self.dev}")]
+        return f"{cookie}-{self.dev}"
+
+    def pins(self):
+        """The directory of this instance in bauta's bpffs, if there is one."""
+        return [str(path) for path in pathlib.Path("/run/bauta/bpf").glob(self._name())]
+
+    def files(self):
+        """Its lock and its socket of events."""
+        return [str(path) for path in pathlib.Path("/run/bauta").glob(f"{self._name()}.*")]
 
 
 class Watch:

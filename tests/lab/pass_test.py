@@ -52,6 +52,8 @@ def test_frames_of_the_host_leave_as_they_are(make_lab):
     books = Accounts(lab, bauta)
     for name, (target, payload, reason) in FRAMES.items():
         before = books.reasons()
+        if name == "ARP":
+            payload.hwsrc = lab.R.mac()  # B believes it
         frame = Ether(dst=target or lab.R.next_hop, src=lab.R.mac(), type=TYPES.get(name)) / payload
         if name not in TYPES:
             del frame.type
