@@ -3,7 +3,8 @@
 
 The kernel counts on the far side of both hooks: an nft egress chain stands before tc egress, an nft ingress chain
 behind tc ingress, and a capture sees packets behind tc egress and before tc ingress. It does not see the copies of the
-host's own multicast and broadcast that the kernel loops back; only the nft chain does.
+host's own multicast and broadcast that the kernel loops back: how many arrived, only the gateway tells; how many left,
+the nft chain.
 """
 
 import json
@@ -20,7 +21,6 @@ table ip accounts {{
 table netdev accounts {{
     counter before_egress {{ }}
     counter behind_ingress {{ }}
-    counter looped_back {{ }}
     chain out {{
         type filter hook egress device "{dev}" priority 0;
         counter name before_egress
@@ -28,7 +28,6 @@ table netdev accounts {{
     chain in {{
         type filter hook ingress device "{dev}" priority 0;
         counter name behind_ingress
-        meta pkttype 5 counter name looped_back
     }}
 }}
 """
@@ -62,9 +61,9 @@ class Accounts:
         """(whether the books are balanced, the books). Not one snapshot: a packet may pass while this reads."""
         kernel = self._kernel()
         frames = self._capture.frames()
-        arrived = sum(not frame.outgoing for frame in frames) + kernel["before_egress"] + kernel["looped_back"]
-        left = sum(frame.outgoing for frame in frames) + kernel["behind_ingress"]
         reasons = self.reasons()
+        arrived = sum(not frame.outgoing for frame in frames) + kernel["before_egress"] + reasons.get("loopback", 0)
+        left = sum(frame.outgoing for frame in frames) + kernel["behind_ingress"]
         passed = sum(count for name, count in reasons.items() if self._verdicts[name] in ("translated", "passed"))
         stopped = sum(count for name, count in reasons.items() if self._verdicts[name] in ("dropped", "refused"))
         books = f"arrived {arrived}, left {left}, counted as passed {passed}, as stopped {stopped}: {reasons}"
