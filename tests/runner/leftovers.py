@@ -1,165 +1,107 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""What tests left behind on the machine: processes, namespaces, pins, cgroups. Found, told, then removed.
+"""What tests left behind: processes, network namespaces, pins, cgroups. Found, told, then removed.
 
-Several runs may share the machine. A process is ours when its environment carries this run's mark, which all that we
-start inherits. Of the other things that were not there at the start, a namespace is ours unless its name has the number
-of a living process of another run, a pin unless a namespace of somebody else is alive to which it belongs.
+The checks run where they have process numbers, /run/netns and /run/bauta to themselves (enter()), so that whatever is
+found there is theirs, however many runs share the machine; and when they end, however they end, the kernel ends every
+process and with the mounts frees every namespace and every pin.
 """
 
-import ctypes
 import os
 import pathlib
-import re
 import shutil
 import signal
-import socket
-import struct
 import subprocess
+import sys
 import time
 
 from result import FAILED, PASSED, Result
 
-MARK = "BAUTA_TEST_RUN"
+INSIDE = "--inside"
 NETNS = pathlib.Path("/run/netns")
 PINS = pathlib.Path("/run/bauta")
-CLONE_NEWNET = 0x40000000
-SO_NETNS_COOKIE = 71
 LIMIT_S = 5  # the kernel frees some things a moment after their last user is gone
 
-_libc = ctypes.CDLL(None)
+
+def enter(argv):
+    """Starts this program again in pid and mount namespaces of its own. Returns only there, without the mark in argv."""
+    if INSIDE not in argv:
+        unshare = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child=TERM"]
+        os.execvp("unshare", [*unshare, sys.executable, argv[0], INSIDE, *argv[1:]])
+    for folder in (NETNS, PINS):
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", folder], check=True)
+    return [word for word in argv if word != INSIDE]
 
 
 class Leftovers:
-    def __init__(self, mark):
-        self.mark = f"{MARK}={mark}".encode()
-        self.before = _things()
-        self.ancestors = _ancestors()
+    def __init__(self):
+        self.cgroups = _cgroups()
 
     def check(self, stage):
         """One Result: whether nothing is left after this stage. What is left is removed, for the next stage's sake."""
         end = time.monotonic() + LIMIT_S
         while (left := self._left()) and time.monotonic() < end:
             time.sleep(0.1)
-        self.remove(left)
+        for kind, what in left:
+            _remove(kind, what)
         name = f"{stage}: nothing is left behind"
         if left:
             return Result(name, FAILED, "\n".join(f"{kind} {what}" for kind, what in left))
         return Result(name, PASSED)
 
-    def remove(self, left=None):
-        """Removes these things, or all there are, as far as that goes."""
-        for kind, what in sorted(self._left() if left is None else left, key=lambda thing: thing[0] != "process"):
-            try:
-                if kind == "process":
-                    os.kill(int(what.split()[0]), signal.SIGKILL)
-                elif kind == "namespace":
-                    subprocess.run(["ip", "netns", "delete", what], check=False, capture_output=True, timeout=30)
-                elif kind == "pin" and os.path.isdir(what):
-                    shutil.rmtree(what, ignore_errors=True)
-                elif kind == "pin":
-                    os.unlink(what)
-                elif kind == "cgroup":
-                    os.rmdir(what)
-            except OSError:
-                continue  # gone meanwhile, or in use: it was told of already
-
     def _left(self):
-        pids = _pids()
-        left = {("process", f"{pid} {_command(pid)}") for pid in pids if self.mark in _environment(pid)}
-        others = [pid for pid in pids if self._is_other_run(pid)]
-        new = _things() - self.before
-        spaces = {what for kind, what in new if kind == "namespace" and not _is_named_after(what, others)}
-        alive = _cookies(set(_namespaces()) - spaces)
-        left |= {("namespace", what) for what in spaces}
-        left |= {("pin", what) for kind, what in new if kind == "pin" and _cookie_of(what) not in alive}
-        left |= {("cgroup", what) for kind, what in new if kind == "cgroup" and not others}
-        return sorted(left)
-
-    def _is_other_run(self, pid):
-        if pid in self.ancestors or self.mark in _environment(pid):
-            return False
-        return any(re.search(r"(^|/)(pytest|tests/run|demo/run|bench/[^/]+)$", word) for word in _words(pid)[:3])
+        """Processes first: what they hold can go only after them."""
+        left = [("process", f"{pid} {_command(pid)}") for pid in _pids()]
+        left += [("namespace", name) for name in sorted(os.listdir(NETNS))]
+        left += [("pin", path) for path in _pins()]
+        return left + [("cgroup", path) for path in sorted(_cgroups() - self.cgroups)]
 
 
-def _is_named_after(namespace, pids):
-    """Whether it is called bt-<pid>...-<host> after one of these, in one base or the other."""
-    match = re.match(r"bt-([0-9a-f]+)", namespace)
-    return match and any(match.group(1).startswith((f"{pid:x}", f"{pid}")) for pid in pids)
+def _remove(kind, what):
+    try:
+        if kind == "process":
+            os.kill(int(what.split()[0]), signal.SIGKILL)
+        elif kind == "namespace":
+            subprocess.run(["ip", "netns", "delete", what], check=False, capture_output=True, timeout=30)
+        elif kind == "cgroup" or not os.path.isdir(what):
+            (os.rmdir if kind == "cgroup" else os.unlink)(what)
+        else:
+            shutil.rmtree(what, ignore_errors=True)
+    except OSError:
+        return  # gone meanwhile, or in use: it was told of already
 
 
-def _cookie_of(pin):
-    """The cookie of the namespace that /run/bauta/[bpf/]COOKIE-IFACE... belongs to; None where there is none."""
-    match = re.match(r"(\d+)-", pathlib.Path(pin).name)
-    return int(match.group(1)) if match else None
-
-
-def _cookies(namespaces):
-    """The cookies of these network namespaces, and of our own."""
-    found = set()
-    with open("/proc/self/ns/net", "rb") as home:
-        for path in [pathlib.Path("/proc/self/ns/net"), *(NETNS / name for name in namespaces)]:
-            try:
-                with open(path, "rb") as namespace:
-                    if _libc.setns(namespace.fileno(), CLONE_NEWNET) != 0:
-                        continue  # not root: then there is nothing of ours either
-                    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                        found.add(struct.unpack("=Q", probe.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8))[0])
-            except OSError:
-                continue  # gone meanwhile
-            finally:
-                _libc.setns(home.fileno(), CLONE_NEWNET)
-    return found
-
-
-def _ancestors():
-    pid, found = os.getpid(), []
-    while pid > 1:
-        pid = int(_read(pid, "stat").decode(errors="replace").rpartition(")")[2].split()[1])
-        found.append(pid)
-    return found
-
-
-def _namespaces():
-    return [name for name in os.listdir(NETNS) if name.startswith("bt-")] if NETNS.is_dir() else []
-
-
-def _things():
-    things = {("namespace", name) for name in _namespaces()}
-    for folder in (PINS, PINS / "bpf"):
-        if folder.is_dir():
-            things |= {("pin", str(path)) for path in folder.iterdir() if path != PINS / "bpf"}
-    for mount in _cgroup_mounts():
-        for pattern in ("bt-*", "bauta*", "*/bt-*", "*/bauta*"):
-            things |= {("cgroup", str(path)) for path in pathlib.Path(mount).glob(pattern) if path.is_dir()}
-    return things
-
-
-def _cgroup_mounts():
-    with open("/proc/self/mountinfo", encoding="utf-8") as mounts:
-        for line in mounts:
-            words = line.split()
-            if words[words.index("-") + 1] == "cgroup2":
-                yield words[4]
+def _pins():
+    """What gateways keep: their folders in the bpffs, locks and sockets. The kernel's own *.debug files may stay."""
+    paths = [path for folder in (PINS, PINS / "bpf") if folder.is_dir() for path in folder.iterdir()]
+    return sorted(str(path) for path in paths if path.name != "bpf" and path.suffix != ".debug")
 
 
 def _pids():
-    return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid()]
+    """Every process but this one, and but the dead whose parents died before them: nobody else waits for those."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) != os.getpid() and _lives(name)]
 
 
-def _read(pid, what):
+def _lives(pid):
     try:
-        return pathlib.Path(f"/proc/{pid}/{what}").read_bytes()
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in ("Z", "X")
     except OSError:
-        return b""
-
-
-def _environment(pid):
-    return _read(pid, "environ").split(b"\0")
-
-
-def _words(pid):
-    return _read(pid, "cmdline").decode(errors="replace").split("\0")[:-1]
+        return False
 
 
 def _command(pid):
-    return " ".join(_words(pid))
+    try:
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return "?"
+
+
+def _cgroups():
+    """Those of cgroup version 2 that are ours by their name: the one thing here that all of the machine shares."""
+    found = set()
+    with open("/proc/self/mountinfo", encoding="utf-8") as mounts:
+        for words in map(str.split, mounts):
+            if words[words.index("-") + 1] == "cgroup2":
+                for pattern in ("bt-*", "bauta*", "*/bt-*", "*/bauta*"):
+                    found |= {str(path) for path in pathlib.Path(words[4]).glob(pattern) if path.is_dir()}
+    return found
