@@ -224,9 +224,9 @@ static __always_inline enum create_result create_session(HOOK *hook, struct sear
 		/* the stash is for what finds no room otherwise */
 		result = create_claim(search, tcp_flags, i >= CREATE_ATTEMPTS / 2);
 		if (result == INSERT_DONE)
-			return search->choice == CHOICE_ALONE  ? CREATE_ALONE :
-			       search->choice == CHOICE_SHARED ? CREATE_SHARED :
-								 CREATE_MAPPED;
+			return search->choice == CHOICE_ALONE    ? CREATE_ALONE
+			       : search->choice == CHOICE_SHARED ? CREATE_SHARED
+								 : CREATE_MAPPED;
 		if (result == INSERT_EXISTS)
 			return CREATE_EXISTS;
 		if (result == INSERT_TAKEN)

@@ -10,11 +10,11 @@
 
 /* What the hook has to do with the packet. */
 struct decision {
-	__u8 reason;          /* enum reason; reason_verdict() of it */
-	__u8 inbound;         /* rewrite the destination, else the source */
-	__u8 owner_kind;      /* of a refusal: who is in the way (enum owner_kind) */
+	__u8 reason;     /* enum reason; reason_verdict() of it */
+	__u8 inbound;    /* rewrite the destination, else the source */
+	__u8 owner_kind; /* of a refusal: who is in the way (enum owner_kind) */
 	__u8 unused;
-	struct endpoint new;  /* of a translation: the new endpoint, also in the quote of an ICMP error */
+	struct endpoint new; /* of a translation: the new endpoint, also in the quote of an ICMP error */
 	struct endpoint owner;
 };
 
@@ -59,32 +59,25 @@ static __always_inline bool addr_is_internal(const struct config *cfg, __be32 ad
 	return false;
 }
 
-/* Notes a packet in the life of its entry: at most once a second, and when its flags are news. */
-static __always_inline void translate_touch(struct entry *entry, __u32 tcp_flags)
-{
-	__u32 life = READ_ONCE(entry->life);
-	__u32 after = life_after(life, tcp_flags, platform_now());
-
-	/* Lost to another packet, or to the sweep that had it marked: the next packet makes it good. */
-	if (life != after && life_is_visible(life))
-		platform_cmpxchg(&entry->life, life, after);
-}
-
-/* Looks the tuple up and fills the new endpoint; false when the store does not have it. */
-static __always_inline bool translate_find(const struct tuple *tuple, __u8 direction, struct entry **ret_entry,
-					   struct decision *decision)
+/* Finds the session that a tuple belongs to; false when the store does not have one. Nobody's packets have 0.0.0.0:0 as
+ * their remote endpoint, but a forged packet, or a quote, might, and would find a mapping.
+ */
+static __always_inline bool translate_find(const struct tuple *tuple, __u8 direction, struct found *found)
 {
 	struct key key = { .tuple = *tuple, .direction = direction };
-	__u32 index = store_find(&key);
-	struct entry *entry;
-	__u8 flags;
 
-	if (index == INDEX_NONE)
+	return store_get(&key, found) && !(found->flags & ENTRY_MAPPING);
+}
+
+/* A packet on a session that is there: it gets the new endpoint, and is noted. */
+static __always_inline bool translate_packet(const struct packet *pkt, __u8 direction, struct decision *decision)
+{
+	struct found found;
+
+	if (!translate_find(&pkt->tuple, direction, &found))
 		return false;
-	entry = store_entry(index);
-	if (!entry || !store_read(entry, &key, &decision->new, &flags))
-		return false;
-	*ret_entry = entry;
+	store_touch(&found, pkt->tcp_flags);
+	decision->new = found.new;
 	return true;
 }
 
@@ -94,9 +87,12 @@ static __always_inline bool translate_find(const struct tuple *tuple, __u8 direc
 static __always_inline bool translate_error(const struct packet *pkt, __u8 direction, struct decision *decision)
 {
 	struct tuple tuple = tuple_reverse(&pkt->quote);
-	struct entry *entry;
+	struct found found;
 
-	return translate_find(&tuple, direction, &entry, decision);
+	if (!translate_find(&tuple, direction, &found))
+		return false;
+	decision->new = found.new;
+	return true;
 }
 
 static __always_inline enum reason create_reason(enum create_result result, enum origin origin)
@@ -125,6 +121,7 @@ static __always_inline enum reason translate_create(HOOK *hook, const struct con
 	struct search *search = platform_search();
 	enum create_result result;
 	struct pair *session;
+	enum reason reason;
 
 	if (!search)
 		return DROPPED_REWRITE;
@@ -135,13 +132,15 @@ static __always_inline enum reason translate_create(HOOK *hook, const struct con
 	session->proto = pkt->tuple.proto;
 	session->flags = origin == ORIGIN_HOST ? ENTRY_HOST : 0;
 	result = create_session(hook, search, pkt->tcp_flags);
-	decision->new = session->external;
 	decision->owner = search->owner;
 	decision->owner_kind = search->owner_kind;
+	reason = create_reason(result, origin);
+	if (reason_verdict(reason) == VERDICT_TRANSLATED)
+		decision->new = session->external;
 	/* The host's own ping under its own identifier is no clash, and the usual case. */
 	if (result == CREATE_ALONE && endpoint_equal(session->internal, session->external))
 		return TRANSLATED_NEW;
-	return create_reason(result, origin);
+	return reason;
 }
 
 /* What is not ours to look at further: TRANSLATED_OUTBOUND when there is more to do. */
@@ -216,8 +215,6 @@ static __always_inline enum reason translate_outbound(HOOK *hook, const struct p
 						      struct decision *decision)
 {
 	const struct config *cfg = platform_config();
-	struct entry *entry;
-	struct tuple back;
 	enum reason reason;
 	bool own;
 
@@ -242,16 +239,14 @@ static __always_inline enum reason translate_outbound(HOOK *hook, const struct p
 			return TRANSLATED_ERROR_OUTBOUND;
 		return own ? PASSED_HOST : DROPPED_ERROR_NO_SESSION;
 	}
-	if (translate_find(&pkt->tuple, 0, &entry, decision)) {
-		translate_touch(entry, pkt->tcp_flags);
+	if (translate_packet(pkt, 0, decision))
 		return TRANSLATED_OUTBOUND;
-	}
 	if (own && pkt->kind != PACKET_ICMP_REQUEST) {
-		struct decision holder;
+		struct tuple back = tuple_reverse(&pkt->tuple);
+		struct found holder;
 
 		/* Nobody has translated it so far, and nobody will unless the NAT holds its tuple: a clash. */
-		back = tuple_reverse(&pkt->tuple);
-		if (!translate_find(&back, ENTRY_INBOUND, &entry, &holder))
+		if (!translate_find(&back, ENTRY_INBOUND, &holder))
 			return PASSED_HOST;
 	}
 	/* The answer to a connection that is gone: nothing to tell the remote, and no port to spend on it. */
@@ -259,14 +254,20 @@ static __always_inline enum reason translate_outbound(HOOK *hook, const struct p
 		return DROPPED_NO_SESSION;
 	if (!own && !cfg->external)
 		return REFUSED_NO_ADDRESS;
-	return translate_create(hook, cfg, pkt, own ? ORIGIN_HOST : ORIGIN_FORWARDED, decision);
+	/* RFC 6146 §5.4: a forged source of ours would make a session that leads to ourselves. */
+	if (origin == ORIGIN_FORWARDED && addr_is_own(cfg, pkt->tuple.src))
+		return DROPPED_MARTIAN;
+	reason = translate_create(hook, cfg, pkt, own ? ORIGIN_HOST : ORIGIN_FORWARDED, decision);
+	/* Another packet of the same session was faster: this one goes by what that one made. */
+	if (reason == DROPPED_RACE && translate_packet(pkt, 0, decision))
+		return TRANSLATED_OUTBOUND;
+	return reason;
 }
 
 /* A packet that arrives on the external interface. Fills the decision and returns its reason. */
 static __always_inline enum reason translate_inbound(const struct packet *pkt, struct decision *decision)
 {
 	const struct config *cfg = platform_config();
-	struct entry *entry;
 
 	if (!cfg)
 		return DROPPED_REWRITE;
@@ -277,14 +278,13 @@ static __always_inline enum reason translate_inbound(const struct packet *pkt, s
 		return PASSED_BROADCAST;
 	if (!addr_is_own(cfg, pkt->tuple.dst))
 		return PASSED_NOT_EXTERNAL;
+	if (addr_is_martian(pkt->tuple.src) || addr_is_multicast(pkt->tuple.src))
+		return DROPPED_MARTIAN;
 	switch ((enum packet_kind)pkt->kind) {
 	case PACKET_TCP:
 	case PACKET_UDP:
 	case PACKET_ICMP_REPLY:
-		if (!translate_find(&pkt->tuple, ENTRY_INBOUND, &entry, decision))
-			return PASSED_NO_SESSION;
-		translate_touch(entry, pkt->tcp_flags);
-		return TRANSLATED_INBOUND;
+		return translate_packet(pkt, ENTRY_INBOUND, decision) ? TRANSLATED_INBOUND : PASSED_NO_SESSION;
 	case PACKET_ICMP_ERROR:
 		return translate_error(pkt, ENTRY_INBOUND, decision) ? TRANSLATED_ERROR_INBOUND : PASSED_NO_SESSION;
 	case PACKET_ICMP_REQUEST:
@@ -293,8 +293,8 @@ static __always_inline enum reason translate_inbound(const struct packet *pkt, s
 	case PACKET_OTHER:
 		return PASSED_HOST_PROTOCOL;
 	case PACKET_FRAGMENT:
-		return fragment_find(pkt, ENTRY_INBOUND, &decision->new.addr) ? TRANSLATED_INBOUND :
-										PASSED_HOST_FRAGMENT;
+		return fragment_find(pkt, ENTRY_INBOUND, &decision->new.addr) ? TRANSLATED_INBOUND
+									      : PASSED_HOST_FRAGMENT;
 	case PACKET_BAD:
 		break;
 	}

@@ -236,7 +236,7 @@ static void shares_when_all_ports_are_mapped(void **state)
 	(void)state;
 	gateway_open(&gateway, "40000-40019", NUM_BUCKETS);
 	assert_int_equal(fill(IPPROTO_UDP, at(REMOTE, 1)), NUM);
-	for (__u16 remote = 2; remote <= REMOTES; remote++) {
+	for (__u32 remote = 2; remote <= REMOTES; remote++) {
 		for (__u32 n = 0; n < NUM; n++)
 			assert_int_equal(create(IPPROTO_UDP, host(1000 + n, 7), at(REMOTE, remote), 0), CREATE_SHARED);
 		assert_int_equal(create(IPPROTO_UDP, host(2000, 7), at(REMOTE, remote), 0), CREATE_NO_PORT);

@@ -22,6 +22,7 @@ static bool host_holds(void *hook, const struct tuple *inbound)
 	struct gateway *gateway = hook;
 	void (*meanwhile)(struct gateway *) = gateway->meanwhile;
 
+	gateway->asked = *inbound;
 	gateway->meanwhile = NULL;
 	if (meanwhile)
 		meanwhile(gateway);

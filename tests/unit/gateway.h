@@ -22,6 +22,7 @@ struct gateway {
 	struct tuple held[MAX_HELD]; /* inbound; address and port of the remote 0: any */
 	__u32 num_held;
 	void (*meanwhile)(struct gateway *gateway); /* what another CPU does while the sockets are asked; called once */
+	struct tuple asked;                         /* what they are asked for */
 	struct decision decision;                   /* about the last packet */
 	struct packet packet;                       /* which is this */
 };

@@ -1,0 +1,811 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What becomes of a packet: a decision for every kind of it, from inside, from the host, from outside. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "gateway.h"
+#include "session.h"
+
+#define ROUTER "192.168.0.1" /* the host's address inside */
+#define ANY "0.0.0.0"
+
+static struct gateway gateway;
+
+/* Reasons that came up; the last test asks for all that the translator gives. */
+static bool seen[NUM_REASON];
+
+static enum reason see(enum reason reason)
+{
+	seen[reason] = true;
+	return reason;
+}
+
+static enum reason outbound(struct frame *frame)
+{
+	return see(gateway_outbound(&gateway, frame, ORIGIN_FORWARDED));
+}
+
+static enum reason outbound_host(struct frame *frame)
+{
+	return see(gateway_outbound(&gateway, frame, ORIGIN_HOST));
+}
+
+static enum reason inbound(struct frame *frame)
+{
+	return see(gateway_inbound(&gateway, frame));
+}
+
+static enum reason send_out(__u8 proto, struct endpoint internal, struct endpoint remote, struct endpoint *ret_external)
+{
+	return see(gateway_send(&gateway, proto, internal, remote, ret_external));
+}
+
+static void open_gateway(const char *ranges)
+{
+	gateway_open(&gateway, ranges, 256);
+}
+
+/* ---- sessions ------------------------------------------------------------------------------------------------- */
+
+static void translates_both_ways(void **state)
+{
+	static const __u8 protos[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP };
+
+	(void)state;
+	open_gateway("40000-40009");
+	for (int i = 0; i < 3; i++) {
+		struct endpoint internal = at(INTERNAL, 5000), remote = at(REMOTE, protos[i] == IPPROTO_ICMP ? 0 : 53);
+		struct endpoint external;
+		struct frame frame;
+
+		assert_int_equal(send_out(protos[i], internal, remote, &external), TRANSLATED_NEW);
+		assert_int_equal(external.addr, inet_addr(EXTERNAL));
+		assert_int_equal(send_out(protos[i], internal, remote, &external), TRANSLATED_OUTBOUND);
+		if (protos[i] == IPPROTO_TCP)
+			frame_tcp(&frame, remote, external, LIFE_ACK, 10);
+		else if (protos[i] == IPPROTO_UDP)
+			frame_udp(&frame, remote, external, 10);
+		else
+			frame_icmp(&frame, remote.addr, external.addr, ICMP_TYPE_ECHO_REPLY, ntohs(external.port));
+		assert_int_equal(inbound(&frame), TRANSLATED_INBOUND);
+		assert_true(frame_is_sound(&frame));
+		assert_true(endpoint_equal(frame_src(&frame), remote));
+		assert_true(endpoint_equal(frame_dst(&frame), internal));
+	}
+	gateway_close(&gateway);
+}
+
+/* Filtering: only the remote that was written to is let in. */
+static void lets_nobody_else_in(void **state)
+{
+	struct endpoint external;
+	struct frame frame;
+
+	(void)state;
+	open_gateway("40000-40009");
+	send_out(IPPROTO_UDP, at(INTERNAL, 5000), at(REMOTE, 53), &external);
+	frame_udp(&frame, at(REMOTE, 54), external, 0);
+	assert_int_equal(inbound(&frame), PASSED_NO_SESSION);
+	frame_udp(&frame, at(OTHER_REMOTE, 53), external, 0);
+	assert_int_equal(inbound(&frame), PASSED_NO_SESSION);
+	frame_tcp(&frame, at(REMOTE, 53), external, LIFE_SYN, 0);
+	assert_int_equal(inbound(&frame), PASSED_NO_SESSION);
+	assert_int_equal(frame_ip(&frame)->daddr, inet_addr(EXTERNAL));
+	/* nor whoever says that he is 0.0.0.0:0, which is how a mapping is written in the table */
+	frame_udp(&frame, at(ANY, 0), external, 0);
+	assert_int_equal(inbound(&frame), DROPPED_MARTIAN);
+	gateway_close(&gateway);
+}
+
+/* RFC 5382 REQ-2a: the SYNs cross. */
+static void opens_simultaneously(void **state)
+{
+	struct endpoint internal = at(INTERNAL, 5000), remote = at(REMOTE, 80), external;
+	struct frame frame;
+	__u32 out, in;
+
+	(void)state;
+	open_gateway("40000-40009");
+	assert_int_equal(send_out(IPPROTO_TCP, internal, remote, &external), TRANSLATED_NEW);
+	frame_tcp(&frame, remote, external, LIFE_SYN, 0);
+	assert_int_equal(inbound(&frame), TRANSLATED_INBOUND);
+	frame_tcp(&frame, internal, remote, LIFE_SYN | LIFE_ACK, 0);
+	assert_int_equal(outbound(&frame), TRANSLATED_OUTBOUND);
+	frame_tcp(&frame, remote, external, LIFE_SYN | LIFE_ACK, 0);
+	assert_int_equal(inbound(&frame), TRANSLATED_INBOUND);
+	assert_true(gateway_read_life(IPPROTO_TCP, internal, remote, &out, &in));
+	assert_int_equal(session_state(IPPROTO_TCP, out, in), SESSION_ESTABLISHED);
+	gateway_close(&gateway);
+}
+
+static enum session_state state_after(enum origin from_inside, __u32 flags)
+{
+	struct endpoint internal = at(INTERNAL, 40000), remote = at(REMOTE, 80), external = at(EXTERNAL, 40000);
+	struct frame frame;
+	__u32 out, in;
+
+	if (from_inside) {
+		frame_tcp(&frame, internal, remote, flags, 0);
+		outbound(&frame);
+	} else {
+		frame_tcp(&frame, remote, external, flags, 0);
+		inbound(&frame);
+	}
+	assert_true(gateway_read_life(IPPROTO_TCP, internal, remote, &out, &in));
+	return session_state(IPPROTO_TCP, out, in);
+}
+
+static void follows_a_connection(void **state)
+{
+	static const struct {
+		__u8 from_inside;
+		__u8 flags;
+		enum session_state state;
+	} steps[] = {
+		{ 1, LIFE_SYN, SESSION_OPENING },
+		{ 1, LIFE_SYN, SESSION_OPENING },
+		{ 0, LIFE_SYN | LIFE_ACK, SESSION_OPENING },
+		{ 1, LIFE_ACK, SESSION_ESTABLISHED },
+		{ 0, LIFE_ACK | LIFE_FIN, SESSION_HALF_CLOSED },
+		{ 1, LIFE_ACK, SESSION_HALF_CLOSED },
+		{ 1, LIFE_ACK | LIFE_FIN, SESSION_CLOSING },
+		{ 0, LIFE_ACK, SESSION_CLOSING },
+		{ 1, LIFE_SYN, SESSION_OPENING },
+		{ 0, LIFE_SYN | LIFE_ACK, SESSION_OPENING },
+		{ 1, LIFE_ACK, SESSION_ESTABLISHED },
+		{ 0, LIFE_RST, SESSION_RESET },
+		{ 0, LIFE_ACK, SESSION_ESTABLISHED }, /* RFC 7857 §2.2 */
+		{ 1, LIFE_RST | LIFE_ACK, SESSION_RESET },
+	};
+
+	(void)state;
+	open_gateway("40000");
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		platform.now++;
+		assert_int_equal(state_after(steps[i].from_inside, steps[i].flags), steps[i].state);
+	}
+	gateway_close(&gateway);
+}
+
+/* A line of the table is written once a second, not once a packet. */
+static void writes_once_a_second(void **state)
+{
+	struct endpoint internal = at(INTERNAL, 5000), remote = at(REMOTE, 53);
+	__u32 out, in, before;
+
+	(void)state;
+	open_gateway("40000-40009");
+	send_out(IPPROTO_UDP, internal, remote, NULL);
+	gateway_read_life(IPPROTO_UDP, internal, remote, &before, &in);
+	send_out(IPPROTO_UDP, internal, remote, NULL);
+	gateway_read_life(IPPROTO_UDP, internal, remote, &out, &in);
+	assert_int_equal(out, before);
+	platform.now++;
+	send_out(IPPROTO_UDP, internal, remote, NULL);
+	gateway_read_life(IPPROTO_UDP, internal, remote, &out, &in);
+	assert_int_equal(life_idle(out, platform.now), 0);
+	assert_int_equal(life_idle(before, platform.now), 1);
+	gateway_close(&gateway);
+}
+
+/* ---- ICMP errors ---------------------------------------------------------------------------------------------- */
+
+/* RFC 4787 REQ-12, RFC 5382 REQ-10, RFC 5508 REQ-6: translated, and the session does not hear of them. */
+static void errors_do_not_touch_the_session(void **state)
+{
+	static const __u8 protos[] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP };
+	static const __u8 types[] = { ICMP_TYPE_UNREACHABLE, ICMP_TYPE_TIME_EXCEEDED, ICMP_TYPE_PARAMETER_PROBLEM };
+
+	(void)state;
+	open_gateway("40000-40009");
+	for (int i = 0; i < 9; i++) {
+		__u8 proto = protos[i / 3];
+		struct endpoint internal = at(INTERNAL, 5000), remote = at(REMOTE, proto == IPPROTO_ICMP ? 0 : 53);
+		struct endpoint external;
+		struct frame sent, frame, about;
+		__u32 out[2], in[2];
+
+		if (proto == IPPROTO_TCP)
+			frame_tcp(&sent, internal, remote, LIFE_ACK, 10);
+		else if (proto == IPPROTO_UDP)
+			frame_udp(&sent, internal, remote, 10);
+		else
+			frame_icmp(&sent, internal.addr, remote.addr, ICMP_TYPE_ECHO, 5000);
+		about = sent;
+		outbound(&about);
+		external = frame_src(&about);
+		gateway_read_life(proto, internal, remote, &out[0], &in[0]);
+		platform.now += 10;
+
+		/* about what went out, by a router that nobody has written to */
+		frame_error(&frame, inet_addr("203.0.113.7"), external.addr, types[i % 3], &about, 28 + i);
+		assert_int_equal(inbound(&frame), TRANSLATED_ERROR_INBOUND);
+		assert_true(frame_is_sound(&frame));
+		assert_int_equal(frame_ip(&frame)->daddr, internal.addr);
+		assert_memory_equal((struct icmp_header *)frame_l4(&frame) + 1, frame_ip(&sent), 28);
+
+		/* about what came in, by a router inside */
+		frame_reverse(&sent);
+		frame_error(&frame, inet_addr("192.168.0.99"), remote.addr, types[i % 3], &sent, 28 + i);
+		assert_int_equal(outbound(&frame), TRANSLATED_ERROR_OUTBOUND);
+		assert_true(frame_is_sound(&frame));
+		assert_int_equal(frame_ip(&frame)->saddr, external.addr);
+		frame_reverse(&about);
+		assert_memory_equal((struct icmp_header *)frame_l4(&frame) + 1, frame_ip(&about), 28);
+
+		gateway_read_life(proto, internal, remote, &out[1], &in[1]);
+		assert_int_equal(out[0], out[1]);
+		assert_int_equal(in[0], in[1]);
+	}
+	gateway_close(&gateway);
+}
+
+static void errors_without_session_go_nowhere(void **state)
+{
+	struct endpoint external;
+	struct frame about, frame;
+
+	(void)state;
+	open_gateway("40000-40009");
+	frame_udp(&about, at(REMOTE, 53), at(INTERNAL, 5000), 10);
+	frame_error(&frame, inet_addr(INTERNAL), inet_addr(REMOTE), ICMP_TYPE_UNREACHABLE, &about, 0);
+	assert_int_equal(outbound(&frame), DROPPED_ERROR_NO_SESSION);
+	frame_udp(&about, at(EXTERNAL, 40000), at(REMOTE, 53), 10);
+	frame_error(&frame, inet_addr(REMOTE), inet_addr(EXTERNAL), ICMP_TYPE_UNREACHABLE, &about, 0);
+	assert_int_equal(inbound(&frame), PASSED_NO_SESSION);
+	frame_other(&about, inet_addr(EXTERNAL), inet_addr(REMOTE), IPPROTO_ESP);
+	frame_error(&frame, inet_addr(REMOTE), inet_addr(EXTERNAL), ICMP_TYPE_UNREACHABLE, &about, 0);
+	assert_int_equal(inbound(&frame), PASSED_NO_SESSION);
+	/* a mapping is no session */
+	send_out(IPPROTO_UDP, at(INTERNAL, 5000), at(REMOTE, 53), &external);
+	frame_udp(&about, external, at(ANY, 0), 10);
+	frame_error(&frame, inet_addr(REMOTE), inet_addr(EXTERNAL), ICMP_TYPE_UNREACHABLE, &about, 0);
+	assert_int_equal(inbound(&frame), PASSED_NO_SESSION);
+	frame_udp(&about, at(ANY, 0), at(INTERNAL, 5000), 10);
+	frame_error(&frame, inet_addr(INTERNAL), inet_addr(REMOTE), ICMP_TYPE_UNREACHABLE, &about, 0);
+	assert_int_equal(outbound(&frame), DROPPED_ERROR_NO_SESSION);
+	gateway_close(&gateway);
+}
+
+/* What the host's own kernel says about a packet that was translated on its way in. */
+static void errors_of_the_host_name_the_external_endpoint(void **state)
+{
+	struct endpoint external;
+	struct frame about, frame, sent;
+
+	(void)state;
+	open_gateway("40000-40009");
+	send_out(IPPROTO_UDP, at(INTERNAL, 5000), at(REMOTE, 53), &external);
+	frame_udp(&about, at(REMOTE, 53), at(INTERNAL, 5000), 10);
+	frame_error(&frame, inet_addr(EXTERNAL), inet_addr(REMOTE), ICMP_TYPE_UNREACHABLE, &about, 0);
+	assert_int_equal(outbound_host(&frame), TRANSLATED_ERROR_OUTBOUND);
+	assert_true(frame_is_sound(&frame));
+	frame_udp(&about, at(REMOTE, 53), external, 10);
+	assert_memory_equal((struct icmp_header *)frame_l4(&frame) + 1, frame_ip(&about), 38);
+	/* and about its own */
+	frame_udp(&about, at(REMOTE, 99), at(EXTERNAL, 5000), 10);
+	frame_error(&frame, inet_addr(EXTERNAL), inet_addr(REMOTE), ICMP_TYPE_UNREACHABLE, &about, 0);
+	sent = frame;
+	assert_int_equal(outbound_host(&frame), PASSED_HOST);
+	assert_true(frame_equal(&frame, &sent));
+	gateway_close(&gateway);
+}
+
+/* ---- the host ------------------------------------------------------------------------------------------------- */
+
+/* No state is kept of what clashes with nobody. */
+static void leaves_the_host_alone(void **state)
+{
+	struct frame frame, sent;
+
+	(void)state;
+	open_gateway("40000-40009");
+	frame_tcp(&frame, at(EXTERNAL, 40000), at(REMOTE, 80), LIFE_SYN, 0);
+	sent = frame;
+	assert_int_equal(outbound_host(&frame), PASSED_HOST);
+	assert_true(frame_equal(&frame, &sent));
+	frame_udp(&frame, at(EXTERNAL, 40000), at(REMOTE, 53), 0);
+	assert_int_equal(outbound_host(&frame), PASSED_HOST);
+	assert_true(world_is_empty(&gateway.world));
+	/* not even when its port is in use toward other remotes */
+	send_out(IPPROTO_TCP, at(INTERNAL, 40000), at(REMOTE, 80), NULL);
+	frame_tcp(&frame, at(EXTERNAL, 40000), at(OTHER_REMOTE, 80), LIFE_SYN, 0);
+	assert_int_equal(outbound_host(&frame), PASSED_HOST);
+	assert_int_equal(gateway.world.header.num_sessions, 1);
+	gateway_close(&gateway);
+}
+
+/* Whichever came first has the tuple; the other gets another. */
+static void moves_the_host_aside(void **state)
+{
+	struct endpoint remote = at(REMOTE, 60000), moved;
+	struct frame frame, sent;
+
+	(void)state;
+	open_gateway("50000-50009");
+	send_out(IPPROTO_TCP, at(INTERNAL, 50000), remote, NULL);
+	frame_tcp(&sent, at(EXTERNAL, 50000), remote, LIFE_SYN, 0);
+	frame = sent;
+	assert_int_equal(outbound_host(&frame), TRANSLATED_CLASH);
+	assert_true(frame_is_sound(&frame));
+	moved = frame_src(&frame);
+	assert_int_equal(moved.addr, inet_addr(EXTERNAL));
+	assert_in_range(ntohs(moved.port), 50001, 50009);
+	assert_int_equal(gateway.decision.owner_kind, OWNER_SESSION);
+	assert_true(endpoint_equal(gateway.decision.owner, at(INTERNAL, 50000)));
+	/* it goes on there */
+	frame = sent;
+	assert_int_equal(outbound_host(&frame), TRANSLATED_OUTBOUND);
+	assert_true(endpoint_equal(frame_src(&frame), moved));
+	frame_tcp(&frame, remote, moved, LIFE_SYN | LIFE_ACK, 0);
+	assert_int_equal(inbound(&frame), TRANSLATED_INBOUND);
+	assert_true(endpoint_equal(frame_dst(&frame), at(EXTERNAL, 50000)));
+	/* and so does the client */
+	frame_tcp(&frame, remote, at(EXTERNAL, 50000), LIFE_SYN | LIFE_ACK, 0);
+	assert_int_equal(inbound(&frame), TRANSLATED_INBOUND);
+	assert_true(endpoint_equal(frame_dst(&frame), at(INTERNAL, 50000)));
+	gateway_close(&gateway);
+}
+
+static void refuses_the_host_what_cannot_be(void **state)
+{
+	struct frame frame, sent;
+
+	(void)state;
+	open_gateway("50000");
+	send_out(IPPROTO_TCP, at(INTERNAL, 50000), at(REMOTE, 60000), NULL);
+	frame_tcp(&frame, at(EXTERNAL, 50000), at(REMOTE, 60000), LIFE_SYN, 0);
+	sent = frame;
+	assert_int_equal(outbound_host(&frame), REFUSED_CLASH);
+	assert_true(frame_equal(&frame, &sent));
+	assert_int_equal(gateway.decision.owner_kind, OWNER_SESSION);
+	assert_true(endpoint_equal(gateway.decision.owner, at(INTERNAL, 50000)));
+	assert_int_equal(gateway.decision.new.addr, 0);
+	/* its RST would end the client's connection */
+	frame_tcp(&frame, at(EXTERNAL, 50000), at(REMOTE, 60000), LIFE_RST, 0);
+	assert_int_equal(outbound_host(&frame), DROPPED_NO_SESSION);
+	gateway_close(&gateway);
+}
+
+/* A ping of the host leaves as it is, and is remembered, so that nobody takes its identifier. */
+static void remembers_the_pings_of_the_host(void **state)
+{
+	struct endpoint external;
+	struct frame frame, sent;
+
+	(void)state;
+	open_gateway("40000");
+	frame_icmp(&frame, inet_addr(EXTERNAL), inet_addr(REMOTE), ICMP_TYPE_ECHO, 77);
+	sent = frame;
+	assert_int_equal(outbound_host(&frame), TRANSLATED_NEW);
+	assert_true(frame_equal(&frame, &sent));
+	assert_int_equal(outbound_host(&frame), TRANSLATED_OUTBOUND);
+	assert_true(frame_equal(&frame, &sent));
+	send_out(IPPROTO_ICMP, at(INTERNAL, 77), at(REMOTE, 0), &external);
+	assert_int_not_equal(ntohs(external.port), 77);
+	frame_reverse(&frame);
+	sent = frame;
+	assert_int_equal(inbound(&frame), TRANSLATED_INBOUND);
+	assert_true(frame_equal(&frame, &sent));
+	/* the other way round: the client was first */
+	send_out(IPPROTO_ICMP, at(INTERNAL, 88), at(REMOTE, 0), NULL);
+	frame_icmp(&frame, inet_addr(EXTERNAL), inet_addr(REMOTE), ICMP_TYPE_ECHO, 88);
+	assert_int_equal(outbound_host(&frame), TRANSLATED_CLASH);
+	assert_int_not_equal(ntohs(frame_src(&frame).port), 88);
+	gateway_close(&gateway);
+}
+
+/* From its address inside, the host is masqueraded like anybody. */
+static void masquerades_the_host_from_other_addresses(void **state)
+{
+	struct frame frame;
+
+	(void)state;
+	open_gateway("40000-40009");
+	frame_udp(&frame, at(ROUTER, 40001), at(REMOTE, 53), 0);
+	assert_int_equal(outbound_host(&frame), TRANSLATED_NEW);
+	assert_true(endpoint_equal(frame_src(&frame), at(EXTERNAL, 40001)));
+	frame_other(&frame, inet_addr(ROUTER), inet_addr(REMOTE), IPPROTO_GRE);
+	assert_int_equal(outbound_host(&frame), REFUSED_PROTOCOL);
+	gateway_close(&gateway);
+}
+
+/* The socket was there first: the client gets another port. Nobody else is free: he is told so. */
+static void goes_round_the_sockets_of_the_host(void **state)
+{
+	struct endpoint external;
+
+	(void)state;
+	open_gateway("50000-50001");
+	gateway_hold(&gateway, IPPROTO_TCP, at(EXTERNAL, 50000), at(REMOTE, 60000));
+	assert_int_equal(send_out(IPPROTO_TCP, at(INTERNAL, 50000), at(REMOTE, 60000), &external), TRANSLATED_NEW);
+	assert_true(endpoint_equal(external, at(EXTERNAL, 50001)));
+	assert_int_equal(send_out(IPPROTO_TCP, at(OTHER_INTERNAL, 50000), at(REMOTE, 60000), NULL), REFUSED_NO_PORT);
+	assert_int_equal(gateway.decision.owner_kind, OWNER_HOST);
+	assert_true(endpoint_equal(gateway.decision.owner, at(EXTERNAL, 50000)));
+	/* toward another remote both are free */
+	assert_int_equal(send_out(IPPROTO_TCP, at(OTHER_INTERNAL, 50000), at(REMOTE, 60001), &external),
+			 TRANSLATED_NEW);
+	assert_true(endpoint_equal(external, at(EXTERNAL, 50000)));
+	gateway_close(&gateway);
+}
+
+/* ---- packets of every kind ------------------------------------------------------------------------------------ */
+
+/* A packet that is decided on without a session; the same numbers for all kinds. */
+struct letter {
+	const char *name;
+	const char *src;
+	const char *dst;
+	__u8 proto; /* of ICMP, type */
+	__u8 type;
+	__u16 frag_off;
+	enum reason reason;
+};
+
+static void make_letter(struct frame *frame, const struct letter *letter)
+{
+	if (letter->proto == IPPROTO_TCP)
+		frame_tcp(frame, at(letter->src, 40000), at(letter->dst, 80), letter->type, 0);
+	else if (letter->proto == IPPROTO_UDP)
+		frame_udp(frame, at(letter->src, 40000), at(letter->dst, 53), 0);
+	else if (letter->proto == IPPROTO_ICMP)
+		frame_icmp(frame, inet_addr(letter->src), inet_addr(letter->dst), letter->type, 77);
+	else
+		frame_other(frame, inet_addr(letter->src), inet_addr(letter->dst), letter->proto);
+	frame_ip(frame)->frag_off = htons(letter->frag_off);
+	seal_ip(frame_ip(frame));
+}
+
+static void decide(const struct letter *letters, size_t num, enum reason (*give)(struct frame *frame))
+{
+	for (size_t i = 0; i < num; i++) {
+		struct frame frame, sent;
+		enum reason reason;
+
+		open_gateway("40000-40009");
+		make_letter(&frame, &letters[i]);
+		/* no letter is a fragment of another */
+		frame_ip(&frame)->id = htons(i);
+		seal_ip(frame_ip(&frame));
+		sent = frame;
+		reason = give(&frame);
+		if (reason != letters[i].reason)
+			fail_msg("%s: reason %d", letters[i].name, reason);
+		if (reason_verdict(reason) != VERDICT_TRANSLATED) {
+			assert_true(frame_equal(&frame, &sent));
+			assert_true(world_is_empty(&gateway.world));
+		}
+		gateway_close(&gateway);
+	}
+}
+
+#define DECIDE(letters, give) decide(letters, sizeof(letters) / sizeof((letters)[0]), give)
+
+static void decides_on_what_comes_from_inside(void **state)
+{
+	static const struct letter letters[] = {
+		{ "TCP", INTERNAL, REMOTE, IPPROTO_TCP, LIFE_SYN, 0, TRANSLATED_NEW },
+		{ "TCP, on its way already", INTERNAL, REMOTE, IPPROTO_TCP, LIFE_ACK, IP_DF, TRANSLATED_NEW },
+		{ "TCP reset", INTERNAL, REMOTE, IPPROTO_TCP, LIFE_RST | LIFE_ACK, 0, DROPPED_NO_SESSION },
+		{ "first fragment", INTERNAL, REMOTE, IPPROTO_UDP, 0, IP_MF, TRANSLATED_NEW },
+		{ "later fragment", INTERNAL, REMOTE, IPPROTO_UDP, 0, 100, DROPPED_FRAGMENT },
+		{ "echo", INTERNAL, REMOTE, IPPROTO_ICMP, ICMP_TYPE_ECHO, 0, TRANSLATED_NEW },
+		{ "timestamp", INTERNAL, REMOTE, IPPROTO_ICMP, ICMP_TYPE_TIMESTAMP, 0, TRANSLATED_NEW },
+		{ "echo reply", INTERNAL, REMOTE, IPPROTO_ICMP, ICMP_TYPE_ECHO_REPLY, 0, DROPPED_NO_SESSION },
+		{ "source quench", INTERNAL, REMOTE, IPPROTO_ICMP, ICMP_TYPE_SOURCE_QUENCH, 0, DROPPED_ICMP_TYPE },
+		{ "redirect", INTERNAL, REMOTE, IPPROTO_ICMP, 5, 0, DROPPED_ICMP_TYPE },
+		{ "GRE", INTERNAL, REMOTE, IPPROTO_GRE, 0, 0, REFUSED_PROTOCOL },
+		{ "SCTP", INTERNAL, REMOTE, IPPROTO_SCTP, 0, 0, REFUSED_PROTOCOL },
+		{ "later fragment of GRE", INTERNAL, REMOTE, IPPROTO_GRE, 0, 100, DROPPED_FRAGMENT },
+		{ "multicast", INTERNAL, "239.1.2.3", IPPROTO_UDP, 0, 0, DROPPED_MULTICAST },
+		{ "IGMP", INTERNAL, "224.0.0.22", IPPROTO_IGMP, 0, 0, DROPPED_MULTICAST },
+		{ "broadcast", INTERNAL, "255.255.255.255", IPPROTO_UDP, 0, 0, DROPPED_MULTICAST },
+		{ "from nowhere", ANY, REMOTE, IPPROTO_UDP, 0, 0, DROPPED_MARTIAN },
+		{ "from 0/8", "0.1.2.3", REMOTE, IPPROTO_TCP, LIFE_SYN, 0, DROPPED_MARTIAN },
+		{ "from 127/8", "127.0.0.1", REMOTE, IPPROTO_TCP, LIFE_SYN, 0, DROPPED_MARTIAN },
+		{ "from class E", "240.0.0.1", REMOTE, IPPROTO_UDP, 0, 0, DROPPED_MARTIAN },
+		{ "from multicast", "224.0.0.1", REMOTE, IPPROTO_UDP, 0, 0, DROPPED_MARTIAN },
+		{ "to 0/8", INTERNAL, "0.0.0.0", IPPROTO_UDP, 0, 0, DROPPED_MARTIAN },
+		{ "to 127/8", INTERNAL, "127.0.0.1", IPPROTO_UDP, 0, 0, DROPPED_MARTIAN },
+		{ "to class E", INTERNAL, "250.0.0.1", IPPROTO_UDP, 0, 0, DROPPED_MARTIAN },
+		{ "as if from us", EXTERNAL, REMOTE, IPPROTO_UDP, 0, 0, DROPPED_MARTIAN },
+	};
+
+	(void)state;
+	DECIDE(letters, outbound);
+}
+
+static void decides_on_what_comes_from_the_host(void **state)
+{
+	static const struct letter letters[] = {
+		{ "TCP", EXTERNAL, REMOTE, IPPROTO_TCP, LIFE_SYN, 0, PASSED_HOST },
+		{ "TCP reset", EXTERNAL, REMOTE, IPPROTO_TCP, LIFE_RST, 0, PASSED_HOST },
+		{ "UDP", EXTERNAL, REMOTE, IPPROTO_UDP, 0, 0, PASSED_HOST },
+		{ "first fragment", EXTERNAL, REMOTE, IPPROTO_UDP, 0, IP_MF, PASSED_HOST },
+		{ "later fragment", EXTERNAL, REMOTE, IPPROTO_UDP, 0, 100, PASSED_HOST_FRAGMENT },
+		{ "echo", EXTERNAL, REMOTE, IPPROTO_ICMP, ICMP_TYPE_ECHO, 0, TRANSLATED_NEW },
+		{ "echo reply", EXTERNAL, REMOTE, IPPROTO_ICMP, ICMP_TYPE_ECHO_REPLY, 0, PASSED_HOST },
+		{ "redirect", EXTERNAL, REMOTE, IPPROTO_ICMP, 5, 0, PASSED_HOST },
+		{ "OSPF to a router", EXTERNAL, REMOTE, 89, 0, 0, PASSED_HOST_PROTOCOL },
+		{ "ESP", EXTERNAL, REMOTE, IPPROTO_ESP, 0, 0, PASSED_HOST_PROTOCOL },
+		{ "OSPF", EXTERNAL, "224.0.0.5", 89, 0, 0, PASSED_MULTICAST },
+		{ "IGMP", EXTERNAL, "224.0.0.22", IPPROTO_IGMP, 0, 0, PASSED_MULTICAST },
+		{ "DHCP", ANY, "255.255.255.255", IPPROTO_UDP, 0, 0, PASSED_UNSPECIFIED },
+		{ "DHCP, once bound", EXTERNAL, "255.255.255.255", IPPROTO_UDP, 0, 0, PASSED_BROADCAST },
+		{ "from inside's address", ROUTER, REMOTE, IPPROTO_UDP, 0, 0, TRANSLATED_NEW },
+	};
+
+	(void)state;
+	DECIDE(letters, outbound_host);
+}
+
+static void decides_on_what_comes_from_outside(void **state)
+{
+	static const struct letter letters[] = {
+		{ "TCP", REMOTE, EXTERNAL, IPPROTO_TCP, LIFE_SYN, 0, PASSED_NO_SESSION },
+		{ "UDP", REMOTE, EXTERNAL, IPPROTO_UDP, 0, 0, PASSED_NO_SESSION },
+		{ "first fragment", REMOTE, EXTERNAL, IPPROTO_UDP, 0, IP_MF, PASSED_NO_SESSION },
+		{ "later fragment", REMOTE, EXTERNAL, IPPROTO_UDP, 0, 100, PASSED_HOST_FRAGMENT },
+		{ "echo", REMOTE, EXTERNAL, IPPROTO_ICMP, ICMP_TYPE_ECHO, 0, PASSED_HOST },
+		{ "echo reply", REMOTE, EXTERNAL, IPPROTO_ICMP, ICMP_TYPE_ECHO_REPLY, 0, PASSED_NO_SESSION },
+		{ "redirect", REMOTE, EXTERNAL, IPPROTO_ICMP, 5, 0, PASSED_HOST },
+		{ "ESP", REMOTE, EXTERNAL, IPPROTO_ESP, 0, 0, PASSED_HOST_PROTOCOL },
+		{ "for somebody else", REMOTE, INTERNAL, IPPROTO_UDP, 0, 0, PASSED_NOT_EXTERNAL },
+		{ "broadcast on the link", REMOTE, "192.0.2.255", IPPROTO_UDP, 0, 0, PASSED_NOT_EXTERNAL },
+		{ "multicast", REMOTE, "224.0.0.5", 89, 0, 0, PASSED_MULTICAST },
+		{ "broadcast", REMOTE, "255.255.255.255", IPPROTO_UDP, 0, 0, PASSED_BROADCAST },
+		{ "a DHCP client", ANY, "255.255.255.255", IPPROTO_UDP, 0, 0, PASSED_BROADCAST },
+		{ "from nowhere", ANY, EXTERNAL, IPPROTO_UDP, 0, 0, DROPPED_MARTIAN },
+		{ "from 127/8", "127.0.0.1", EXTERNAL, IPPROTO_TCP, LIFE_SYN, 0, DROPPED_MARTIAN },
+		{ "from multicast", "224.0.0.1", EXTERNAL, IPPROTO_UDP, 0, 0, DROPPED_MARTIAN },
+	};
+
+	(void)state;
+	DECIDE(letters, inbound);
+}
+
+/* --internal: what is forwarded from elsewhere is routed, not masqueraded. */
+static void narrows_to_prefixes(void **state)
+{
+	struct frame frame, sent;
+
+	(void)state;
+	open_gateway("40000-40009");
+	gateway.world.config.num_internal = 2;
+	gateway.world.config.internal[0] = (struct prefix){ inet_addr("10.0.0.0"), inet_addr("255.0.0.0") };
+	gateway.world.config.internal[1] = (struct prefix){ inet_addr("192.168.0.4"), inet_addr("255.255.255.254") };
+	frame_udp(&frame, at("192.168.0.5", 1), at(REMOTE, 53), 0);
+	assert_int_equal(outbound(&frame), TRANSLATED_NEW);
+	frame_udp(&frame, at("192.168.0.6", 1), at(REMOTE, 53), 0);
+	sent = frame;
+	assert_int_equal(outbound(&frame), PASSED_NOT_INTERNAL);
+	assert_true(frame_equal(&frame, &sent));
+	frame_udp(&frame, at("10.255.0.1", 1), at(REMOTE, 53), 0);
+	assert_int_equal(outbound(&frame), TRANSLATED_NEW);
+	frame_other(&frame, inet_addr("11.0.0.1"), inet_addr(REMOTE), IPPROTO_GRE);
+	assert_int_equal(outbound(&frame), PASSED_NOT_INTERNAL);
+	/* the host is not forwarded */
+	frame_udp(&frame, at(ROUTER, 2), at(REMOTE, 53), 0);
+	assert_int_equal(outbound_host(&frame), TRANSLATED_NEW);
+	gateway_close(&gateway);
+}
+
+/* RFC 4787 REQ-14: a datagram in several packets, its first one first. */
+static void lets_fragments_follow(void **state)
+{
+	struct endpoint external = at(EXTERNAL, 40000);
+	struct frame frame, sent;
+
+	(void)state;
+	open_gateway("40000-40009");
+	frame_udp(&frame, at(INTERNAL, 40000), at(REMOTE, 53), 64);
+	frame_ip(&frame)->frag_off = htons(IP_MF);
+	seal_ip(frame_ip(&frame));
+	assert_int_equal(outbound(&frame), TRANSLATED_NEW);
+	frame_begin(&sent, inet_addr(INTERNAL), inet_addr(REMOTE), IPPROTO_UDP, 64);
+	frame_ip(&sent)->frag_off = htons(IP_MF | 9);
+	seal_ip(frame_ip(&sent));
+	frame = sent;
+	assert_int_equal(outbound(&frame), TRANSLATED_OUTBOUND);
+	assert_true(ip_checksum_is_right(frame_ip(&frame)));
+	assert_int_equal(frame_ip(&frame)->saddr, inet_addr(EXTERNAL));
+	assert_memory_equal(frame_l4(&frame), frame_l4(&sent), 64);
+	/* of another datagram */
+	frame = sent;
+	frame_ip(&frame)->id = htons(0x4321);
+	seal_ip(frame_ip(&frame));
+	assert_int_equal(outbound(&frame), DROPPED_FRAGMENT);
+	/* and back */
+	frame_udp(&frame, at(REMOTE, 53), external, 64);
+	frame_ip(&frame)->frag_off = htons(IP_MF);
+	seal_ip(frame_ip(&frame));
+	assert_int_equal(inbound(&frame), TRANSLATED_INBOUND);
+	frame_begin(&frame, inet_addr(REMOTE), inet_addr(EXTERNAL), IPPROTO_UDP, 64);
+	frame_ip(&frame)->frag_off = htons(9);
+	seal_ip(frame_ip(&frame));
+	assert_int_equal(inbound(&frame), TRANSLATED_INBOUND);
+	assert_int_equal(frame_ip(&frame)->daddr, inet_addr(INTERNAL));
+	/* too late */
+	platform.now += 31;
+	frame = sent;
+	assert_int_equal(outbound(&frame), DROPPED_FRAGMENT);
+	gateway_close(&gateway);
+}
+
+/* ---- scarcity ------------------------------------------------------------------------------------------------- */
+
+static void says_what_is_lacking(void **state)
+{
+	struct endpoint external;
+	__u32 n = 0;
+	enum reason reason;
+
+	(void)state;
+	open_gateway("40000");
+	assert_int_equal(send_out(IPPROTO_UDP, at(INTERNAL, 1), at(REMOTE, 53), NULL), TRANSLATED_NEW);
+	assert_int_equal(send_out(IPPROTO_UDP, at(OTHER_INTERNAL, 1), at(REMOTE, 54), &external), TRANSLATED_SHARED);
+	assert_true(endpoint_equal(external, at(EXTERNAL, 40000)));
+	assert_int_equal(send_out(IPPROTO_UDP, at(OTHER_INTERNAL, 1), at(REMOTE, 53), NULL), REFUSED_NO_PORT);
+	assert_true(endpoint_equal(gateway.decision.owner, at(INTERNAL, 1)));
+	assert_int_equal(gateway.decision.new.addr, 0);
+	gateway.world.config.external = 0;
+	assert_int_equal(send_out(IPPROTO_UDP, at(OTHER_INTERNAL, 1), at(REMOTE, 99), NULL), REFUSED_NO_ADDRESS);
+	/* who is there already goes on */
+	assert_int_equal(send_out(IPPROTO_UDP, at(INTERNAL, 1), at(REMOTE, 53), NULL), TRANSLATED_OUTBOUND);
+	gateway_close(&gateway);
+
+	gateway_open(&gateway, "1024-65535", 4);
+	do
+		reason = send_out(IPPROTO_UDP, at(INTERNAL, 1), at(REMOTE, ++n), NULL);
+	while (reason == TRANSLATED_NEW);
+	assert_int_equal(reason, REFUSED_NO_ROOM);
+	gateway_close(&gateway);
+}
+
+/* ---- others at the same time ---------------------------------------------------------------------------------- */
+
+static struct pair first;
+
+static void another_cpu_creates(struct gateway *which)
+{
+	(void)which;
+	store_insert(&first, life_make(PHASE_LIVE, 0, platform.now), life_make(PHASE_LIVE, 0, platform.now), 0, false);
+}
+
+/* Two packets begin a session on two CPUs: both leave by it. The questions of a resolver, for one. */
+static void joins_the_session_that_was_faster(void **state)
+{
+	struct endpoint external;
+
+	(void)state;
+	open_gateway("40000-40009");
+	first = (struct pair){
+		.internal = at(INTERNAL, 5000),
+		.external = at(EXTERNAL, 40007),
+		.remote = at(REMOTE, 53),
+		.proto = IPPROTO_UDP,
+	};
+	gateway.meanwhile = another_cpu_creates;
+	assert_int_equal(send_out(IPPROTO_UDP, at(INTERNAL, 5000), at(REMOTE, 53), &external), TRANSLATED_OUTBOUND);
+	assert_true(endpoint_equal(external, at(EXTERNAL, 40007)));
+	assert_int_equal(gateway.world.header.num_sessions, 1);
+	gateway_close(&gateway);
+}
+
+/* Whatever is chosen, somebody takes it. */
+static void another_cpu_takes_it(struct gateway *which)
+{
+	static __u32 n;
+	struct pair pair = {
+		.internal = { .addr = htonl(0x0a000000 + n++) },
+		.external = { .addr = which->asked.dst, .port = which->asked.dport },
+		.remote = { .addr = which->asked.src, .port = which->asked.sport },
+		.proto = which->asked.proto,
+	};
+
+	store_insert(&pair, life_make(PHASE_LIVE, 0, platform.now), life_make(PHASE_LIVE, 0, platform.now), 0, false);
+	which->meanwhile = another_cpu_takes_it;
+}
+
+static void gives_up_after_some_races(void **state)
+{
+	(void)state;
+	open_gateway("40000-40999");
+	gateway.meanwhile = another_cpu_takes_it;
+	assert_int_equal(send_out(IPPROTO_UDP, at(INTERNAL, 5000), at(REMOTE, 53), NULL), DROPPED_RACE);
+	gateway.meanwhile = NULL;
+	assert_int_equal(gateway.world.header.num_sessions, CREATE_ATTEMPTS);
+	assert_int_equal(gateway.world.header.num_mappings, 0);
+	gateway_close(&gateway);
+}
+
+/* ---- all of them ---------------------------------------------------------------------------------------------- */
+
+/* Broken packets: a representative of each; packet_test has the rest. */
+static void drops_garbage(void **state)
+{
+	struct frame about, frame;
+
+	(void)state;
+	open_gateway("40000-40009");
+	frame_udp(&frame, at(INTERNAL, 1), at(REMOTE, 2), 0);
+	frame_ip(&frame)->version = 5;
+	assert_int_equal(outbound(&frame), DROPPED_IP_HEADER);
+	frame_ip(&frame)->version = 4;
+	frame_ip(&frame)->check ^= 1;
+	assert_int_equal(outbound(&frame), DROPPED_IP_CHECKSUM);
+	frame.len -= 4;
+	assert_int_equal(outbound(&frame), DROPPED_IP_LENGTH);
+	frame_udp(&frame, at(INTERNAL, 1), at(REMOTE, 2), 0);
+	((struct udphdr *)frame_l4(&frame))->len = 0;
+	assert_int_equal(outbound(&frame), DROPPED_UDP_HEADER);
+	frame_tcp(&frame, at(REMOTE, 1), at(EXTERNAL, 2), LIFE_ACK, 0);
+	((struct tcphdr *)frame_l4(&frame))->doff = 15;
+	assert_int_equal(inbound(&frame), DROPPED_TCP_HEADER);
+	frame_begin(&frame, inet_addr(INTERNAL), inet_addr(REMOTE), IPPROTO_ICMP, 7);
+	seal_ip(frame_ip(&frame));
+	assert_int_equal(outbound(&frame), DROPPED_ICMP_HEADER);
+	frame_udp(&about, at(EXTERNAL, 1), at(REMOTE, 2), 0);
+	frame_ip(&about)->ttl++;
+	frame_error(&frame, inet_addr(REMOTE), inet_addr(EXTERNAL), ICMP_TYPE_TIME_EXCEEDED, &about, 0);
+	assert_int_equal(inbound(&frame), DROPPED_ICMP_QUOTE);
+	/* the host answers for what it sends itself */
+	frame_udp(&frame, at(EXTERNAL, 1), at(REMOTE, 2), 0);
+	((struct udphdr *)frame_l4(&frame))->len = 0;
+	assert_int_equal(outbound_host(&frame), PASSED_HOST);
+	assert_true(world_is_empty(&gateway.world));
+	gateway_close(&gateway);
+}
+
+static void every_reason_came_up(void **state)
+{
+	static const enum reason of_the_hooks[] = { PASSED_ARP,       PASSED_IPV6,
+						    PASSED_VLAN,      PASSED_OTHER_ETHERTYPE,
+						    PASSED_OWN_ERROR, PASSED_LOOPBACK,
+						    DROPPED_REWRITE };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(of_the_hooks) / sizeof(of_the_hooks[0]); i++) {
+		assert_false(seen[of_the_hooks[i]]);
+		seen[of_the_hooks[i]] = true;
+	}
+	for (int reason = 0; reason < NUM_REASON; reason++)
+		if (!seen[reason])
+			fail_msg("reason %d never came up", reason);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(translates_both_ways),
+		cmocka_unit_test(lets_nobody_else_in),
+		cmocka_unit_test(opens_simultaneously),
+		cmocka_unit_test(follows_a_connection),
+		cmocka_unit_test(writes_once_a_second),
+		cmocka_unit_test(errors_do_not_touch_the_session),
+		cmocka_unit_test(errors_without_session_go_nowhere),
+		cmocka_unit_test(errors_of_the_host_name_the_external_endpoint),
+		cmocka_unit_test(leaves_the_host_alone),
+		cmocka_unit_test(moves_the_host_aside),
+		cmocka_unit_test(refuses_the_host_what_cannot_be),
+		cmocka_unit_test(remembers_the_pings_of_the_host),
+		cmocka_unit_test(masquerades_the_host_from_other_addresses),
+		cmocka_unit_test(goes_round_the_sockets_of_the_host),
+		cmocka_unit_test(decides_on_what_comes_from_inside),
+		cmocka_unit_test(decides_on_what_comes_from_the_host),
+		cmocka_unit_test(decides_on_what_comes_from_outside),
+		cmocka_unit_test(narrows_to_prefixes),
+		cmocka_unit_test(lets_fragments_follow),
+		cmocka_unit_test(says_what_is_lacking),
+		cmocka_unit_test(joins_the_session_that_was_faster),
+		cmocka_unit_test(gives_up_after_some_races),
+		cmocka_unit_test(drops_garbage),
+		cmocka_unit_test(every_reason_came_up),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
