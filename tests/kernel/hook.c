@@ -12,7 +12,7 @@ void hook_attach(const char *device, enum bpf_tc_attach_point point, const struc
 {
 	DECLARE_LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = if_nametoindex(device),
 			    .attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS);
-	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = bpf_program__fd(program));
+	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = bpf_program__fd(program), .handle = 1, .priority = 1);
 	/* the second program of a device finds the hook there, and libbpf would print that */
 	libbpf_print_fn_t print = libbpf_set_print(NULL);
 	int result = bpf_tc_hook_create(&hook);

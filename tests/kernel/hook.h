@@ -5,7 +5,7 @@
 
 #include <bpf/libbpf.h>
 
-/* The probe ends if it cannot be done. */
+/* With handle 1 and priority 1. The probe ends if it cannot be done. */
 void hook_attach(const char *device, enum bpf_tc_attach_point point, const struct bpf_program *program);
 
 /* A tc program run once over a packet that it does not look at: what it returned. */

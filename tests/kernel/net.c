@@ -177,9 +177,16 @@ int net_socket(int type, const char *address, uint16_t port)
 	return fd;
 }
 
+int net_connect(int fd, const char *address, uint16_t port)
+{
+	struct sockaddr_in to = net_address(address, port);
+
+	return connect(fd, (struct sockaddr *)&to, sizeof(to)) ? errno : 0;
+}
+
 uint16_t net_port(int fd)
 {
-	struct sockaddr_in own;
+	struct sockaddr_in own = { 0 };
 	socklen_t len = sizeof(own);
 
 	if (getsockname(fd, (struct sockaddr *)&own, &len))

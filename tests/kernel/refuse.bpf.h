@@ -50,7 +50,9 @@ static __always_inline __u16 fold(__u64 sum)
 	return sum;
 }
 
-/* One's complement sum of len bytes (at most MAX_QUOTE) at offset, as they stand in memory; negative if they cannot be read. */
+/* One's complement sum of len bytes (at most MAX_QUOTE) at offset, as they stand in memory; negative if they cannot
+ * be read.
+ */
 static __always_inline __s64 sum_bytes(struct __sk_buff *skb, __u32 offset, __u32 len)
 {
 	__s64 sum = 0;
@@ -59,7 +61,9 @@ static __always_inline __s64 sum_bytes(struct __sk_buff *skb, __u32 offset, __u3
 		__u32 chunk[CHUNK / sizeof(__u32)] = {};
 		__u32 n = len < CHUNK ? len : CHUNK;
 
-		/* 1 to CHUNK it is, but the verifier of 6.1 wants to see it, and the compiler must not see that it changes nothing */
+		/* 1 to CHUNK it is, but the verifier of 6.1 wants to see it, and the compiler must not see that it
+		 * changes nothing
+		 */
 		asm volatile("" : "+r"(n));
 		n = ((n - 1) & (CHUNK - 1)) + 1;
 		if (bpf_skb_load_bytes(skb, offset, chunk, n))
@@ -73,7 +77,9 @@ static __always_inline __s64 sum_bytes(struct __sk_buff *skb, __u32 offset, __u3
 	return sum;
 }
 
-/* Where the layer-4 checksum stands, as an offset in the packet; NO_CHECKSUM for other protocols and later fragments. */
+/* Where the layer-4 checksum stands, as an offset in the packet; NO_CHECKSUM for other protocols and later fragments.
+
+ */
 static __always_inline int checksum_offset(const struct iphdr *ip, __u32 l3)
 {
 	if (ip->frag_off & bpf_htons(FRAGMENT_OFFSET))
@@ -121,9 +127,9 @@ static __always_inline int swap_macs(struct __sk_buff *skb)
 }
 
 /*
- * A quoted partial checksum will be completed by whichever device the error leaves through (csum_start goes on pointing at it),
- * and that would break the checksum of the error around it.  So put there the value that completing leaves as it is:
- * field = -(rest + field), that is field = -rest / 2, and 1/2 is 32768 modulo 65535.
+ * A quoted partial checksum will be completed by whichever device the error leaves through (csum_start goes on
+ * pointing at it), and that would break the checksum of the error around it.  So put there the value that completing
+ * leaves as it is: field = -(rest + field), that is field = -rest / 2, and 1/2 is 32768 modulo 65535.
  */
 static __always_inline int fix_quoted_checksum(struct __sk_buff *skb, __u32 l4, __u32 len, __u32 offset, __sum16 field)
 {
@@ -140,8 +146,9 @@ static __always_inline int fix_quoted_checksum(struct __sk_buff *skb, __u32 l4, 
 }
 
 /*
- * The packet becomes an ICMP error about itself, from saddr to its own source.  l3: ETH_HLEN, or 0 where there is no link header.
- * Shrink first (that also linearises, unclones and ends GSO), grow afterwards (adjust_room refuses UDP GSO).
+ * The packet becomes an ICMP error about itself, from saddr to its own source.  l3: ETH_HLEN, or 0 where there is no
+ * link header. Shrink first (that also linearises, unclones and ends GSO), grow afterwards (adjust_room refuses UDP
+ * GSO).
  */
 static __always_inline int make_icmp_error(struct __sk_buff *skb, __u32 l3, __u8 type, __u8 code, __be32 saddr)
 {
@@ -247,7 +254,9 @@ static __always_inline int make_tcp_reset(struct __sk_buff *skb, __u32 l3)
 	return l3 ? swap_macs(skb) : 0;
 }
 
-/* Gives the packet back to the host, as if it had come in by the device that it was leaving by; what stands in mark comes with it. */
+/* Gives the packet back to the host, as if it had come in by the device that it was leaving by; what stands in mark
+ * comes with it.
+ */
 static __always_inline int return_to_host(struct __sk_buff *skb, __u32 mark)
 {
 	skb->mark = mark;

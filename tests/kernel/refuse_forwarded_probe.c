@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The sender of a packet that is refused at tc egress is told by an ICMP error, made in place and sent back to where it came from.
+/* The sender of a packet that is refused at tc egress is told by an ICMP error, made in place and sent back to where
+ * it came from.
  *
- * Whatever the packet was (small, one of 40 kB that waits to be cut up, a fragment) and whether its checksum was complete or not:
- * the error has the right source and right checksums, also when a device completes what was partial in the packet it quotes.
+ * Whatever the packet was (small, one of 40 kB that waits to be cut up, a fragment) and whether its checksum was
+ * complete or not: the error has the right source and right checksums, also when a device completes what was partial
+ * in the packet it quotes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +26,8 @@
 
 enum {
 	PORT = 60000,
-	AT_ONCE_MS = 500,
+	AT_ONCE_MS = 900,
+	LIMIT_MS = 2000,
 	GSO_LEN = 30000,
 	MAX_ERROR_LEN = 576,
 };
@@ -96,22 +99,27 @@ static void expect_error(int raw, const char *about, int protocol)
 		tap_note("wrong: %s (%zd bytes)", fault, len);
 }
 
-static int send_refused(int fd, size_t len)
+/* Sends something of which `num` packets come to be refused. */
+static bool send_refused(int fd, size_t len, unsigned int num)
 {
+	volatile unsigned int *num_refused = &bpf->bss->num_refused;
+	unsigned int before = *num_refused;
+	double start = net_milliseconds();
 	ssize_t sent;
 
 	bpf->bss->refuse = 1;
 	sent = send(fd, data, len, 0);
+	while (*num_refused - before < num && net_milliseconds() - start < LIMIT_MS)
+		poll(NULL, 0, 1);
 	bpf->bss->refuse = 0;
-	return sent == (ssize_t)len;
+	return sent == (ssize_t)len && *num_refused - before >= num;
 }
 
 static int open_udp(void)
 {
-	struct sockaddr_in remote = net_address(REMOTE_ADDR, PORT);
 	int fd = net_socket(SOCK_DGRAM, NULL, 0);
 
-	if (connect(fd, (struct sockaddr *)&remote, sizeof(remote)))
+	if (net_connect(fd, REMOTE_ADDR, PORT))
 		tap_die("cannot connect a datagram socket");
 	return fd;
 }
@@ -123,12 +131,12 @@ static void try_udp(const char *how)
 	char about[64];
 
 	snprintf(about, sizeof(about), "%s: datagram", how);
-	tap_ok(send_refused(fd, 100), "%s is sent", about);
+	tap_ok(send_refused(fd, 100, 1), "%s is refused", about);
 	expect_error(raw, about, IPPROTO_UDP);
 
 	snprintf(about, sizeof(about), "%s: fragments", how);
 	setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &cut_up, sizeof(cut_up));
-	tap_ok(send_refused(fd, 2000), "%s are sent", about);
+	tap_ok(send_refused(fd, 2000, 2), "%s are refused", about);
 	expect_error(raw, about, IPPROTO_UDP);
 	expect_error(raw, about, IPPROTO_UDP); /* tc sees each, and which may be told is for the caller to say */
 
@@ -147,7 +155,7 @@ static void try_udp_gso(const char *how)
 	if (setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof(segment)))
 		tap_die("cannot ask for UDP segmentation");
 	bpf->bss->max_len = 0;
-	tap_ok(send_refused(fd, GSO_LEN), "%s is sent", about);
+	tap_ok(send_refused(fd, GSO_LEN, 1), "%s is refused", about);
 	tap_note("the largest packet at tc egress had %u bytes", bpf->bss->max_len);
 	expect_error(raw, about, IPPROTO_UDP);
 	close(fd);
@@ -156,14 +164,13 @@ static void try_udp_gso(const char *how)
 
 static void try_connect(const char *how)
 {
-	struct sockaddr_in remote = net_address(REMOTE_ADDR, PORT);
 	int fd = net_socket(SOCK_STREAM, NULL, 0), error = 0;
 	struct pollfd waiting = { .fd = fd, .events = POLLOUT };
 	socklen_t len = sizeof(error);
 
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	bpf->bss->refuse = 1;
-	connect(fd, (struct sockaddr *)&remote, sizeof(remote));
+	net_connect(fd, REMOTE_ADDR, PORT);
 	tap_ok(poll(&waiting, 1, AT_ONCE_MS) == 1, "%s: a non-blocking connect is woken at once", how);
 	bpf->bss->refuse = 0;
 	getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len);
@@ -174,7 +181,6 @@ static void try_connect(const char *how)
 /* Data of a connection that the gateway lets through first, in packets far above the MTU. */
 static void try_stream(const char *how)
 {
-	struct sockaddr_in remote = net_address(REMOTE_ADDR, PORT);
 	int listener, fd, raw;
 	char about[64];
 
@@ -183,18 +189,27 @@ static void try_stream(const char *how)
 	listen(listener, 1);
 	net_enter(net.client);
 	fd = net_socket(SOCK_STREAM, NULL, 0);
-	if (connect(fd, (struct sockaddr *)&remote, sizeof(remote)))
+	if (net_connect(fd, REMOTE_ADDR, PORT))
 		tap_die("cannot connect");
 	raw = open_raw();
 	bpf->bss->max_len = 0;
 	snprintf(about, sizeof(about), "%s: TCP GSO", how);
-	tap_ok(send_refused(fd, GSO_LEN), "%s is sent", about);
+	tap_ok(send_refused(fd, GSO_LEN, 1), "%s is refused", about);
 	tap_note("the largest packet at tc egress had %u bytes", bpf->bss->max_len);
 	tap_ok(bpf->bss->max_len > 1514, "%s: its packets are above the MTU", about);
 	expect_error(raw, about, IPPROTO_TCP);
 	close(raw);
 	close(fd);
 	close(listener);
+}
+
+/* Neither side need know the other's link address. */
+static void try_unknown_neighbour(void)
+{
+	net_enter(net.gateway);
+	net_shell("ip neighbour flush dev int");
+	net_enter(net.client);
+	try_connect("unknown neighbour");
 }
 
 static void load(const char *device, unsigned int l3)
@@ -240,6 +255,7 @@ int main(void)
 	try_udp("veth");
 	try_udp_gso("veth");
 	try_stream("veth");
+	try_unknown_neighbour();
 
 	/* from here on a device completes what is partial in the error, as hardware would */
 	net_enter(net.gateway);

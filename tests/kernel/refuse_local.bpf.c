@@ -12,6 +12,7 @@ __u32 refuse;
 __u32 drop;
 __u32 answer_with_reset;
 __u32 code;
+__u32 from_ourselves; /* the source of the ICMP error is the host's own address */
 
 __u32 num_refused;
 __u32 num_broken;
@@ -33,7 +34,7 @@ int leave(struct __sk_buff *skb)
 	if (answer_with_reset)
 		result = make_tcp_reset(skb, l3);
 	else
-		result = make_icmp_error(skb, l3, 3, code, ip.daddr);
+		result = make_icmp_error(skb, l3, 3, code, from_ourselves ? ip.saddr : ip.daddr);
 	if (result) {
 		__sync_fetch_and_add(&num_broken, 1);
 		return TC_ACT_SHOT;
