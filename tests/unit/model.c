@@ -10,16 +10,16 @@
 
 static const __u8 proto_number[NUM_MODEL_PROTO] = { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP };
 
-static char text[240];
+static char wrong_text[240];
 
 const char *wrong(const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	vsnprintf(wrong_text, sizeof(wrong_text), format, args);
 	va_end(args);
-	return text;
+	return wrong_text;
 }
 
 /* ---- names ---------------------------------------------------------------------------------------------------- */
