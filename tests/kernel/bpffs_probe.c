@@ -157,8 +157,13 @@ static void try_private_mount(void)
 
 static void try_shared_mount(void)
 {
-	unsigned int id = within("pin-there");
+	unsigned int id;
 
+	if (access("/proc/1/ns/mnt", R_OK)) {
+		tap_skip("a bpffs in the mount namespace of process 1", "this machine lets nobody into it");
+		return;
+	}
+	id = within("pin-there");
 	tap_ok(id != 0, "a bpffs is mounted from there in the mount namespace of process 1");
 	tap_equal(within("read-there"), id, "a later ip netns exec finds the map, in that namespace");
 	tap_ok(map_exists(id), "the map lives on without any program");
