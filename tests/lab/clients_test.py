@@ -75,18 +75,16 @@ def test_ssh_runs_a_command_and_carries_data_both_ways(lab, tmp_path):
     assert zeros == bytes(10_000_000)
 
 
-@pytest.mark.parametrize("options", [[], ["-R"], ["-u", "-b", "100M"], ["-u", "-b", "100M", "-R"]],
-                         ids=["up", "down", "udp-up", "udp-down"])
-def test_iperf3(lab, options):
-    server = lab.B.start("iperf3", "-s", "-1", "-B", lab.B.address)
+@pytest.mark.parametrize("direction", [[], ["-R"]], ids=["up", "down"])
+def test_iperf3(lab, direction):
+    lab.B.start("iperf3", "-s", "-B", lab.B.address)
     lab.B.wait_listening(5201)
-    client = lab.A.run("iperf3", "-J", "-c", lab.B.address, "-n", "10M", *options, limit_s=20)
-    assert client.status == 0, client.report() + server.report()
-    end = json.loads(client.text)["end"]
-    if "-u" in options:
-        assert end["sum"]["bytes"] >= 10 << 20 and end["sum"]["lost_percent"] < 5
-    else:
-        assert end["sum_sent"]["bytes"] >= 10 << 20 and end["sum_received"]["bytes"] > 1 << 20
+    client = ["iperf3", "-J", "-c", lab.B.address, *direction]
+    tcp = json.loads(lab.A.do(*client, "-n", "10M", limit_s=20))["end"]
+    assert tcp["sum_sent"]["bytes"] >= 10 << 20 and tcp["sum_received"]["bytes"] > 1 << 20
+    # Slow enough for what a socket buffer holds while the receiver waits for a CPU.
+    udp = json.loads(lab.A.do(*client, "-u", "-b", "20M", "-n", "1M", limit_s=20))["end"]
+    assert udp["sum"]["bytes"] >= 1 << 20 and udp["sum"]["lost_percent"] < 5
 
 
 def test_dig_over_udp_and_tcp(lab):
