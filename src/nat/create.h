@@ -201,7 +201,8 @@ static __always_inline enum insert_result create_claim(struct search *search, __
 		if (header)
 			platform_add64(&header->num_created, 1);
 	} else {
-		mapping_release(&search->session);
+		if (search->session.flags & ENTRY_COUNTED)
+			store_unref(&search->mapping);
 		search->refused = search->session;
 	}
 	return result;
@@ -235,7 +236,7 @@ static __always_inline enum create_result create_session(HOOK *hook, struct sear
 		direction = result == INSERT_NO_ROOM_IN ? ENTRY_INBOUND : 0;
 		expired = expire_find(&search->refused, direction);
 		if (expired == INDEX_NONE || !session_reap(expired, 0))
-			store_make_room(&search->refused, direction);
+			store_displace(&search->refused, direction);
 	}
 	return last;
 }

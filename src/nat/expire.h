@@ -104,20 +104,4 @@ SLOW_PATH __u32 expire_find(const struct pair *pair, __u32 direction)
 	return INDEX_NONE;
 }
 
-/* Frees a slot in the first bucket of the entry of this direction, by moving an entry that is there to its second. */
-SLOW_PATH bool store_make_room(const struct pair *pair, __u32 direction)
-{
-	struct place place;
-	struct key key;
-
-	if (!pair)
-		return false;
-	key = pair_key(pair, direction);
-	place = store_place(&key);
-	for (__u32 i = 0; i < BUCKET_ENTRIES; i++)
-		if (store_move(place.bucket[0] * BUCKET_ENTRIES + i))
-			return true;
-	return false;
-}
-
 #endif

@@ -42,14 +42,15 @@ static __always_inline bool mapping_holds(__u8 proto, struct endpoint external)
 /* Gives back the reference of a session that is gone. */
 static __always_inline void mapping_release(const struct pair *session)
 {
-	struct pair mapping;
-	__u32 index;
+	struct pair mapping = {
+		.internal = session->internal,
+		.external = session->external,
+		.proto = session->proto,
+		.flags = ENTRY_MAPPING,
+	};
 
-	if (!(session->flags & ENTRY_COUNTED))
-		return;
-	if (mapping_find(session->proto, session->internal, &mapping, &index) &&
-	    endpoint_equal(mapping.external, session->external))
-		store_remove(index, &mapping, REMOVE_UNREF, 0);
+	if (session->flags & ENTRY_COUNTED)
+		store_unref(&mapping);
 }
 
 #endif
