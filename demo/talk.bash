@@ -27,6 +27,7 @@ dial() { # NAME HOST SOURCE_PORT PORT LIMIT_S: nc connects from HOST to B; retur
 	serve "$4"
 	server_of[$name]=$server talk_host[$name]=$host
 	from_of[$name]="${!host}:$3" to_of[$name]="$B:$4"
+	rm -f "$log.in" # of the other half's talk of this name
 	mkfifo "$log.in"
 	exec {fd}<>"$log.in"
 	says_fd[$name]=$fd
