@@ -78,34 +78,34 @@ static struct endpoint external(void)
 	return at(EXTERNAL, 40000 + below(12));
 }
 
-static void make_good(struct frame *frame, struct endpoint src, struct endpoint dst, bool inbound)
+static void make_good(struct frame *frame, struct endpoint from, struct endpoint to, bool inbound)
 {
 	static const __u8 errors[] = { ICMP_TYPE_UNREACHABLE, ICMP_TYPE_TIME_EXCEEDED, ICMP_TYPE_PARAMETER_PROBLEM };
 	struct frame about;
 
 	switch (below(6)) {
 	case 0:
-		frame_udp(frame, src, dst, below(200));
+		frame_udp(frame, from, to, below(200));
 		return;
 	case 1:
-		frame_tcp(frame, src, dst, platform_random() & LIFE_TCP_MASK, below(200));
+		frame_tcp(frame, from, to, platform_random() & LIFE_TCP_MASK, below(200));
 		return;
 	case 2:
-		frame_icmp(frame, src.addr, dst.addr, inbound ? ICMP_TYPE_ECHO_REPLY : ICMP_TYPE_ECHO,
+		frame_icmp(frame, from.addr, to.addr, inbound ? ICMP_TYPE_ECHO_REPLY : ICMP_TYPE_ECHO,
 			   40000 + below(12));
 		return;
 	case 3:
-		frame_icmp(frame, src.addr, dst.addr, platform_random(), below(100));
+		frame_icmp(frame, from.addr, to.addr, platform_random(), below(100));
 		return;
 	case 4:
-		frame_other(frame, src.addr, dst.addr, platform_random());
+		frame_other(frame, from.addr, to.addr, platform_random());
 		return;
 	default:
 		if (below(2))
-			frame_udp(&about, dst, src, 30);
+			frame_udp(&about, to, from, 30);
 		else
-			frame_tcp(&about, dst, src, LIFE_ACK, 30);
-		frame_error(frame, src.addr, dst.addr, errors[below(3)], &about, 28 + below(20));
+			frame_tcp(&about, to, from, LIFE_ACK, 30);
+		frame_error(frame, from.addr, to.addr, errors[below(3)], &about, 28 + below(20));
 		return;
 	}
 }
