@@ -27,10 +27,18 @@ def enter(argv):
     if INSIDE not in argv:
         unshare = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child=TERM"]
         os.execvp("unshare", [*unshare, sys.executable, argv[0], INSIDE, *argv[1:]])
+    root = ["nsenter", "--mount=/proc/self/ns/mnt", "stat", "-c", "%d:%i", "/"]
+    if subprocess.run(root, check=True, capture_output=True, text=True).stdout.strip() != _identity(os.stat("/")):
+        sys.exit("tests/run: this is a chroot, out of which tests that join the mounts of process 1 would reach: "
+                 "use a container, or pivot_root")
     for folder in (NETNS, PINS):
         folder.mkdir(parents=True, exist_ok=True)
         subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", folder], check=True)
     return [word for word in argv if word != INSIDE]
+
+
+def _identity(stat):
+    return f"{stat.st_dev}:{stat.st_ino}"
 
 
 class Leftovers:
