@@ -30,11 +30,14 @@ gateway_start() { # PORTS [OPTIONS of bauta]
 
 daemon_spoke() { has "$daemon_log" "bauta: ready: " || ! kill -0 "$daemon" 2>/dev/null; }
 
-gateway_stop() {
-	[[ -n $daemon ]] || return
+gateway_stop() { # returns how the daemon ended
+	local status
+	[[ -n $daemon ]] || return 0
 	kill "$daemon" 2>/dev/null
 	wait "$daemon" 2>/dev/null
+	status=$?
 	daemon=""
+	return $status
 }
 
 events_print() { # what the daemon said since the last time

@@ -15,8 +15,11 @@ in_host() { # HOST COMMAND...
 	nsenter --net="/run/netns/bt-$stage-$host" -- "$@"
 }
 
+# Not through in_host: then $pid would be a shell that waits for the program, and a signal would end only that.
 start_in_host() { # HOST COMMAND..., with the redirections of the caller; sets $pid
-	in_host "$@" <&0 & # else bash may give it /dev/null
+	local host=$1
+	shift
+	nsenter --net="/run/netns/bt-$stage-$host" -- "$@" <&0 & # <&0, else bash may give it /dev/null
 	pid=$!
 	pids+=("$pid")
 }
