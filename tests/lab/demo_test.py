@@ -69,7 +69,9 @@ FAKE = """#!/bin/sh
 nft "add table ip nat; add chain ip nat post { type nat hook postrouting priority srcnat; };
      add rule ip nat post oifname eth0 meta l4proto { tcp, udp } masquerade to :$5"
 echo 'bauta: ready: not really' >&2
-exec sleep 100
+sleep 100 &
+trap 'kill $!; exit 0' TERM
+wait
 """
 
 
