@@ -151,7 +151,8 @@ static __always_inline enum reason outbound_sieve(const struct config *cfg, cons
 	__be32 dst = pkt->tuple.dst;
 
 	if (origin == ORIGIN_HOST) {
-		if (!src)
+		/* 0.0.0.0 as the remote is how the table writes a mapping */
+		if (!src || !dst)
 			return PASSED_UNSPECIFIED;
 		if (addr_is_multicast(dst))
 			return PASSED_MULTICAST;

@@ -535,6 +535,7 @@ static void decides_on_what_comes_from_the_host(void **state)
 		{ "OSPF", EXTERNAL, "224.0.0.5", 89, 0, 0, PASSED_MULTICAST },
 		{ "IGMP", EXTERNAL, "224.0.0.22", IPPROTO_IGMP, 0, 0, PASSED_MULTICAST },
 		{ "DHCP", ANY, "255.255.255.255", IPPROTO_UDP, 0, 0, PASSED_UNSPECIFIED },
+		{ "ping to nowhere", EXTERNAL, ANY, IPPROTO_ICMP, ICMP_TYPE_ECHO, 0, PASSED_UNSPECIFIED },
 		{ "DHCP, once bound", EXTERNAL, "255.255.255.255", IPPROTO_UDP, 0, 0, PASSED_BROADCAST },
 		{ "from inside's address", ROUTER, REMOTE, IPPROTO_UDP, 0, 0, TRANSLATED_NEW },
 	};
