@@ -11,9 +11,9 @@ const struct reason_text reason_text[] = {
 	[TRANSLATED_INBOUND] = { "inbound", "from a remote, on a session that was there" },
 	[TRANSLATED_NEW] = { "new", "the first packet of a session" },
 	[TRANSLATED_SHARED] = { "shared",
-				"the first packet of a session on a port that serves other remotes too, because no "
-				"port "
-				"of the ranges was without a mapping; widen the ranges if mappings should be stable" },
+				"the first packet of a session on a port that serves other remotes too: no port was "
+				"without a mapping, or the mapping's own port is taken toward this remote; widen the "
+				"ranges if mappings should be stable" },
 	[TRANSLATED_CLASH] = { "translated-clash",
 			       "the host's own packet, moved to another port because a session held its tuple; bauta "
 			       "explain names the session" },
