@@ -141,8 +141,7 @@ static __always_inline bool entry_has_key(struct entry *entry, const struct key 
 static __always_inline int bucket_find(struct bucket *bucket, const struct key *key)
 {
 	for (int slot = 0; slot < BUCKET_ENTRIES; slot++)
-		if (entry_has_key(&bucket->entry[slot], key) &&
-		    life_is_visible(READ_ONCE(bucket->entry[slot].life)))
+		if (entry_has_key(&bucket->entry[slot], key) && life_is_visible(READ_ONCE(bucket->entry[slot].life)))
 			return slot;
 	return -1;
 }
@@ -368,8 +367,8 @@ static __always_inline bool index_is_stash(__u32 index)
  * life of both (the outbound one with the flags of the packet that made it), `refs` the references on a new mapping.
  * With `stash` a slot in the stash will do. On anything but INSERT_DONE nothing has changed.
  */
-SLOW_PATH enum insert_result store_insert(const struct pair *pair, __u32 in_life, __u32 out_life,
-						       __u32 refs, bool stash)
+SLOW_PATH enum insert_result store_insert(const struct pair *pair, __u32 in_life, __u32 out_life, __u32 refs,
+					  bool stash)
 {
 	struct header *header = platform_header();
 	enum insert_result result = INSERT_DONE;
@@ -425,7 +424,6 @@ out:
 enum remove_mode {
 	REMOVE_DYING, /* only if both that count are DYING since `grace_s` or more; else both live on */
 	REMOVE_NOW,   /* whatever they are */
-	REMOVE_UNREF, /* a mapping: drop one reference, remove with the last */
 };
 
 static __always_inline bool entry_is_due(__u32 life, __u32 now, __u32 grace_s)
@@ -496,10 +494,8 @@ SLOW_PATH bool store_remove(__u32 index, const struct pair *expect, enum remove_
 	 * proof that they are a pair, and this one.
 	 */
 	if (!life_is_visible(READ_ONCE(entry->life)) || !entry_has_key(entry, &key) ||
-	    READ_ONCE(entry->new_addr) !=
-		    (key.direction ? expect->internal.addr : expect->external.addr) ||
-	    READ_ONCE(entry->new_port) !=
-		    (key.direction ? expect->internal.port : expect->external.port) ||
+	    READ_ONCE(entry->new_addr) != (key.direction ? expect->internal.addr : expect->external.addr) ||
+	    READ_ONCE(entry->new_port) != (key.direction ? expect->internal.port : expect->external.port) ||
 	    READ_ONCE(entry->twin) != twin_index || READ_ONCE(twin->twin) != index)
 		goto out;
 	switch (mode) {
@@ -507,12 +503,6 @@ SLOW_PATH bool store_remove(__u32 index, const struct pair *expect, enum remove_
 		removed = pair_seize(key.direction ? twin : entry, key.direction ? entry : twin, expect->proto, now,
 				     grace_s);
 		break;
-	case REMOVE_UNREF:
-		if (READ_ONCE(entry->refs) > 1) {
-			WRITE_ONCE(entry->refs, entry->refs - 1);
-			goto out;
-		}
-		/* fallthrough */
 	case REMOVE_NOW:
 		platform_xchg(&entry->life, PHASE_BUSY);
 		platform_xchg(&twin->life, PHASE_BUSY);
@@ -646,10 +636,9 @@ SLOW_PATH bool store_move(__u32 index)
 
 	platform_lock(stripe);
 	life = READ_ONCE(entry->life);
-	if (life_phase(life) != PHASE_LIVE || !entry_has_key(entry, &key) ||
-	    READ_ONCE(entry->flags) != copy.flags || READ_ONCE(entry->twin) != copy.twin ||
-	    READ_ONCE(entry->new_addr) != copy.new_addr || READ_ONCE(entry->new_port) != copy.new_port ||
-	    READ_ONCE(twin->twin) != index)
+	if (life_phase(life) != PHASE_LIVE || !entry_has_key(entry, &key) || READ_ONCE(entry->flags) != copy.flags ||
+	    READ_ONCE(entry->twin) != copy.twin || READ_ONCE(entry->new_addr) != copy.new_addr ||
+	    READ_ONCE(entry->new_port) != copy.new_port || READ_ONCE(twin->twin) != index)
 		goto out;
 	slot = bucket_take(second);
 	if (slot < 0)

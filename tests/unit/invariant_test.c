@@ -385,7 +385,7 @@ static void *churn(void *ctx)
 			insert(&mapping, 1);
 			insert(&session, 0);
 			store_remove(find(&session, 0), &session, REMOVE_NOW, 0);
-			store_remove(find(&mapping, 0), &mapping, REMOVE_UNREF, 0);
+			store_unref(&mapping);
 		}
 		WRITE_ONCE(churn->rounds, churn->rounds + 1);
 	}
