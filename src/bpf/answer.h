@@ -148,8 +148,7 @@ static SLOW_PATH int answer_make_icmp(struct __sk_buff *skb, const struct packet
 
 		if (partial < 0)
 			return -1;
-		if (partial &&
-		    answer_fix_partial(skb, pkt->l4, pkt->l3 + quote_len - pkt->l4, offset, field))
+		if (partial && answer_fix_partial(skb, pkt->l4, pkt->l3 + quote_len - pkt->l4, offset, field))
 			return -1;
 	}
 	sum = answer_sum(skb, pkt->l3, quote_len);

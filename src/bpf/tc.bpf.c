@@ -147,8 +147,7 @@ static __always_inline int refuse_client(struct __sk_buff *skb, const struct pac
 	__be32 *src = bpf_map_lookup_elem(&gateways, &ifindex);
 	__u32 suppressed;
 
-	if (!src || !report_limit(LIMIT_ICMP, LIMIT_ICMP_PER_S, &suppressed) ||
-	    answer_make_icmp(skb, pkt, code, *src))
+	if (!src || !report_limit(LIMIT_ICMP, LIMIT_ICMP_PER_S, &suppressed) || answer_make_icmp(skb, pkt, code, *src))
 		return TC_ACT_SHOT;
 	/* bpf_redirect_neigh takes a link header off, so there has to be one. */
 	if (!l2_len && bpf_skb_change_head(skb, ETH_HLEN, 0))
@@ -206,7 +205,9 @@ int bauta_egress(struct __sk_buff *skb)
 		return TC_ACT_SHOT;
 	if (origin == ORIGIN_HOST)
 		return refuse_host(skb, &pkt);
-	return refuse_client(skb, &pkt, decision.reason == REFUSED_PROTOCOL ? ICMP_CODE_PROTOCOL_UNREACHABLE : ICMP_CODE_HOST_UNREACHABLE);
+	return refuse_client(skb, &pkt,
+			     decision.reason == REFUSED_PROTOCOL ? ICMP_CODE_PROTOCOL_UNREACHABLE
+								 : ICMP_CODE_HOST_UNREACHABLE);
 }
 
 /* The copies that the kernel makes of the host's own multicast come here without a link header. */

@@ -49,7 +49,7 @@ struct platform {
 	struct config *config;
 	struct stripe *stripe; /* NUM_STRIPES of them */
 	__u32 now;
-	__u64 random;                                                    /* state of the generator: the seed */
+	__u64 random;                                                /* state of the generator: the seed */
 	bool (*host_holds)(void *hook, const struct tuple *inbound); /* NULL: the host has no sockets */
 };
 

@@ -16,7 +16,7 @@ static __always_inline __u16 checksum_fold(__u32 sum)
 /* HC' = ~(~HC + ~m + m') */
 static __always_inline void checksum_replace16(__u16 *checksum, __u16 from, __u16 to)
 {
-	__u32 sum = (__u16)~*checksum + (__u16)~from + to;
+	__u32 sum = (__u16) ~*checksum + (__u16)~from + to;
 
 	*checksum = ~checksum_fold(sum);
 }

@@ -44,8 +44,7 @@ static __always_inline bool icmp_is_reply(__u8 type)
 
 static __always_inline bool icmp_is_error(__u8 type)
 {
-	return type == ICMP_TYPE_UNREACHABLE || type == ICMP_TYPE_TIME_EXCEEDED ||
-	       type == ICMP_TYPE_PARAMETER_PROBLEM;
+	return type == ICMP_TYPE_UNREACHABLE || type == ICMP_TYPE_TIME_EXCEEDED || type == ICMP_TYPE_PARAMETER_PROBLEM;
 }
 
 #endif

@@ -122,8 +122,8 @@ static __always_inline bool rewrite(const struct packet *pkt, void *data, void *
 		if ((void *)(port + 1) > data_end || (void *)(checksum + 1) > data_end)
 			return false;
 		if (which == REWRITE_CHECKSUM || pkt->tuple.proto == IPPROTO_ICMP)
-			rewrite_transport_checksum(checksum, pkt->tuple.proto,
-						   rewrite_old(&pkt->tuple, destination), decision->new);
+			rewrite_transport_checksum(checksum, pkt->tuple.proto, rewrite_old(&pkt->tuple, destination),
+						   decision->new);
 		*port = decision->new.port;
 	}
 	rewrite_addr(ip, destination, decision->new.addr);
