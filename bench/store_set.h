@@ -3,6 +3,7 @@
 #ifndef BENCH_STORE_SET_H
 #define BENCH_STORE_SET_H
 
+#include "displace.h"
 #include "store.h"
 
 #define SET_REMOTES 64

@@ -17,6 +17,7 @@
 #ifndef BAUTA_CREATE_H
 #define BAUTA_CREATE_H
 
+#include "displace.h"
 #include "expire.h"
 #include "mapping.h"
 #include "port.h"

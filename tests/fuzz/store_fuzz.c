@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "displace.h"
 #include "expire.h"
 #include "invariant.h"
 

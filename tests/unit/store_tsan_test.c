@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "displace.h"
 #include "expire.h"
 #include "world.h"
 
@@ -230,8 +231,10 @@ static void sweep_work(struct worker *worker)
 		/* a packet may come between any two of these */
 		__atomic_store_n(&out->life, life_make(PHASE_DYING, 0, now), __ATOMIC_SEQ_CST);
 		__atomic_store_n(&in->life, life_make(PHASE_DYING, 0, now), __ATOMIC_SEQ_CST);
-		if (now % 8 == 0)
-			sched_yield(); /* to the packets */
+		/* now and then until one has come */
+		while (now % 16 == 0 && life_phase(READ_ONCE(out->life)) == PHASE_DYING &&
+		       life_phase(READ_ONCE(in->life)) == PHASE_DYING)
+			sched_yield();
 		if (store_remove(now & 16 ? out_index : in_index, &pair, REMOVE_DYING, 0)) {
 			worker->count[0]++;
 			__atomic_store_n(&sweep->removed[now % SWEPT_SESSIONS][now], 1, __ATOMIC_RELAXED);
@@ -271,12 +274,14 @@ static void sweep_packet(struct worker *worker, __u32 number, __u8 direction)
 
 static void sweep_or_packets(struct worker *worker)
 {
-	if (worker->number == 0) {
+	if (worker->number == 0)
 		for (__u32 i = 0; i < SWEPT_SESSIONS; i++) {
 			struct pair pair = session_of(i);
 
 			insert(&pair);
 		}
+	pthread_barrier_wait(&worker->crew->barrier);
+	if (worker->number == 0) {
 		sweep_work(worker);
 		return;
 	}
@@ -439,13 +444,6 @@ static struct pair mapping_of(const struct pair *session)
 	};
 }
 
-static void mixed_release(const struct pair *session)
-{
-	struct pair mapping = mapping_of(session);
-
-	store_unref(&mapping);
-}
-
 /* A session on the mapping that its internal endpoint has, or on a new one, as the translator makes it. */
 static void mixed_create(struct worker *worker)
 {
@@ -472,20 +470,7 @@ static void mixed_create(struct worker *worker)
 	if (store_insert(&session, life, life, 0, true) == INSERT_DONE)
 		worker->count[0]++;
 	else
-		mixed_release(&session);
-}
-
-/* Ends a session, expired or not, and with the last one its mapping. */
-static void mixed_end(struct worker *worker, __u32 index, bool expired)
-{
-	struct entry *out, *in;
-	struct pair session;
-
-	if (!session_at(index, &session, &out, &in) ||
-	    !store_remove(index, &session, expired ? REMOVE_DYING : REMOVE_NOW, 0))
-		return;
-	mixed_release(&session);
-	worker->count[2]++;
+		mapping_release(&session);
 }
 
 static void mixed_packet(struct worker *worker, __u32 index)
@@ -518,9 +503,9 @@ static void mixed_work(struct worker *worker)
 		else if (op < 9)
 			mixed_packet(worker, index);
 		else if (op < 11)
-			mixed_end(worker, index, false);
-		else if (op < 14 && session_mark(&crew->world.config, index))
-			mixed_end(worker, index, true);
+			worker->count[2] += session_remove(index);
+		else if (op < 14)
+			worker->count[2] += session_mark(&crew->world.config, index) && session_reap(index, op % 2);
 		else
 			worker->count[3] += store_move(index);
 	}
@@ -543,7 +528,7 @@ static void everything_at_once(void **state)
 	print_message("# created %llu, packets %llu, ended %llu, moved %llu\n", count[0], count[1], count[2], count[3]);
 	assert_int_equal(count[0] - count[2], crew.world.header.num_sessions);
 	for (__u32 i = 0; i < crew.world.num_entries; i++)
-		mixed_end(&crew.worker[0], i, false);
+		session_remove(i);
 	assert_true(world_is_empty(&crew.world));
 	crew_close(&crew);
 }

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Moving entries of the store to their second buckets, to make room for a newcomer. */
+#ifndef BAUTA_DISPLACE_H
+#define BAUTA_DISPLACE_H
+
+#include "store.h"
+
+/* Moves the entry at `index`, if it is in its first bucket and there is room in its second; true if that freed the slot.
+ * The pair's lock keeps it whole; packets may go on using it (store.h).
+ */
+SLOW_PATH bool store_move(__u32 index)
+{
+	struct entry *entry = store_entry(index);
+	struct entry copy, *target, *twin;
+	struct stripe *stripe;
+	struct bucket *second;
+	struct place place;
+	struct pair pair;
+	bool moved = false;
+	struct key key;
+	__u32 life;
+	int slot;
+
+	if (!entry || life_phase(READ_ONCE(entry->life)) != PHASE_LIVE)
+		return false;
+	copy.addrs = READ_ONCE(entry->addrs);
+	copy.ports = READ_ONCE(entry->ports);
+	copy.proto = READ_ONCE(entry->proto);
+	copy.flags = READ_ONCE(entry->flags);
+	copy.new_addr = READ_ONCE(entry->new_addr);
+	copy.new_port = READ_ONCE(entry->new_port);
+	copy.twin = READ_ONCE(entry->twin);
+	pair = entry_pair(&copy);
+	key = pair_key(&pair, copy.flags & ENTRY_INBOUND);
+	place = store_place(&key);
+	twin = store_entry(copy.twin);
+	stripe = store_stripe(pair.proto, pair.remote);
+	second = platform_bucket(place.bucket[1]);
+	if (place.bucket[0] != index / BUCKET_ENTRIES || !twin || !stripe || !second)
+		return false;
+	/* a full table is found full without a lock */
+	if (!bucket_has_room(second))
+		return false;
+
+	platform_lock(stripe);
+	life = READ_ONCE(entry->life);
+	if (life_phase(life) != PHASE_LIVE || !entry_has_key(entry, &key) || READ_ONCE(entry->flags) != copy.flags ||
+	    READ_ONCE(entry->twin) != copy.twin || READ_ONCE(entry->new_addr) != copy.new_addr ||
+	    READ_ONCE(entry->new_port) != copy.new_port || READ_ONCE(twin->twin) != index)
+		goto out;
+	slot = bucket_take(second);
+	if (slot < 0)
+		goto out;
+	target = &second->entry[slot];
+	entry_write(target, &key, (struct endpoint){ .addr = copy.new_addr, .port = copy.new_port },
+		    copy.flags & ~ENTRY_INBOUND, copy.twin, entry->refs);
+	platform_xchg(&target->life, life);
+	/* A packet that has just refreshed the old copy wins: it will be moved another time. */
+	if (platform_cmpxchg(&entry->life, life, PHASE_BUSY) != life) {
+		platform_xchg(&target->life, PHASE_BUSY);
+		entry_clear(target);
+		goto out;
+	}
+	WRITE_ONCE(twin->twin, place.bucket[1] * BUCKET_ENTRIES + slot);
+	entry_clear(entry);
+	moved = true;
+out:
+	platform_unlock(stripe);
+	return moved;
+}
+
+/* Moves one of the entries out of a bucket. */
+SLOW_PATH bool store_push(__u32 bucket)
+{
+	for (__u32 slot = 0; slot < BUCKET_ENTRIES; slot++)
+		if (store_move(bucket * BUCKET_ENTRIES + slot))
+			return true;
+	return false;
+}
+
+/* The bucket where the entry at `index` can be moved to, if there is room; INDEX_NONE if it is in its second already. */
+static __always_inline __u32 store_next(__u32 index)
+{
+	struct entry *entry = store_entry(index);
+	struct place place;
+	struct pair pair;
+	struct key key;
+
+	if (!entry || life_phase(READ_ONCE(entry->life)) != PHASE_LIVE)
+		return INDEX_NONE;
+	pair = entry_pair(entry);
+	key = pair_key(&pair, READ_ONCE(entry->flags) & ENTRY_INBOUND);
+	place = store_place(&key);
+	return place.bucket[0] == index / BUCKET_ENTRIES ? place.bucket[1] : INDEX_NONE;
+}
+
+/* Frees a slot in one of the two buckets where the entry of this direction may be, by moving an entry to its second bucket;
+ * if there is no room for any, by moving an entry out of one of those. True if it did; somebody else may be faster to
+ * take it.
+ *
+ * One step is not enough. Entries in their second bucket stay there, so a table in which sessions come and go has ever
+ * more of them, and at a load of 0.75 every hundredth insert would find no room though a quarter is free.
+ */
+SLOW_PATH bool store_displace(const struct pair *pair, __u32 direction)
+{
+	struct place place;
+	struct key key;
+
+	if (!pair)
+		return false;
+	key = pair_key(pair, direction);
+	place = store_place(&key);
+	for (__u32 i = 0; i < 2; i++)
+		if (store_push(place.bucket[i]))
+			return true;
+	for (__u32 i = 0; i < 2 * BUCKET_ENTRIES; i++) {
+		__u32 index = place.bucket[i / BUCKET_ENTRIES] * BUCKET_ENTRIES + i % BUCKET_ENTRIES;
+		__u32 next = store_next(index);
+
+		if (next != INDEX_NONE && store_push(next))
+			return store_move(index);
+	}
+	return false;
+}
+
+#endif
