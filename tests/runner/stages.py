@@ -99,9 +99,9 @@ def kernels(context):
         return None
     status, output, seconds = run([str(program)], KERNELS_LIMIT_S, context.env)
     results = from_tap("kernels", output, status)
-    for line in output.splitlines():
-        if line.startswith("# "):
-            context.say(line)
+    table = re.search(r"^# {20,}\S.*\Z", output, re.MULTILINE | re.DOTALL)  # its head has no name before the kernels
+    for line in table.group(0).splitlines() if table else []:
+        context.say(line)
     context.say(_line("kernels", results, seconds))
     return results
 
