@@ -30,7 +30,9 @@ void world_enter(struct world *world, __u64 seed);
  */
 __u64 world_seed(void);
 
-/* What is wrong with the table that this thread acts on, nobody using it at the moment; NULL when all is well. The text holds until the next call. */
+/* What is wrong with the table that this thread acts on, nobody using it at the moment; NULL when all is well. The text
+ * holds until the next call.
+ */
 const char *world_violation(void);
 
 /* Whether every byte of the table is zero, and the header's counts with it. */
