@@ -423,7 +423,7 @@ out:
 
 enum remove_mode {
 	REMOVE_DYING, /* only if both that count are DYING since `grace_s` or more; else both live on */
-	REMOVE_NOW,   /* whatever they are */
+	REMOVE_NOW,   /* whatever they are; not a mapping */
 };
 
 static __always_inline bool entry_is_due(__u32 life, __u32 now, __u32 grace_s)
@@ -464,8 +464,8 @@ static __always_inline bool pair_seize(struct entry *out, struct entry *in, __u8
 	return false;
 }
 
-/* Removes the pair that the entry at `index` belongs to, which must be `expect` (someone may have removed or moved it
- * since the caller looked). True if it is gone, and then by this call.
+/* Removes the pair that the entry at `index` belongs to, which must be `expect`, flags and all (someone may have removed or
+ * moved it since the caller looked, or while he did). True if it is gone, and then by this call.
  */
 SLOW_PATH bool store_remove(__u32 index, const struct pair *expect, enum remove_mode mode, __u32 grace_s)
 {
@@ -478,7 +478,8 @@ SLOW_PATH bool store_remove(__u32 index, const struct pair *expect, enum remove_
 	__u32 twin_index;
 	struct key key;
 
-	if (!expect)
+	/* a mapping goes by its references: it may have taken the slot of a session that was seen there */
+	if (!expect || (expect->flags & ENTRY_MAPPING))
 		return false;
 	stripe = store_stripe(expect->proto, expect->remote);
 	if (!stripe || !header || !entry)
@@ -494,6 +495,7 @@ SLOW_PATH bool store_remove(__u32 index, const struct pair *expect, enum remove_
 	 * proof that they are a pair, and this one.
 	 */
 	if (!life_is_visible(READ_ONCE(entry->life)) || !entry_has_key(entry, &key) ||
+	    READ_ONCE(entry->flags) != (expect->flags | key.direction) ||
 	    READ_ONCE(entry->new_addr) != (key.direction ? expect->internal.addr : expect->external.addr) ||
 	    READ_ONCE(entry->new_port) != (key.direction ? expect->internal.port : expect->external.port) ||
 	    READ_ONCE(entry->twin) != twin_index || READ_ONCE(twin->twin) != index)
@@ -520,7 +522,7 @@ SLOW_PATH bool store_remove(__u32 index, const struct pair *expect, enum remove_
 out:
 	platform_unlock(stripe);
 	if (removed)
-		platform_add64(expect->flags & ENTRY_MAPPING ? &header->num_mappings : &header->num_sessions, -1);
+		platform_add64(&header->num_sessions, -1);
 	return removed;
 }
 

@@ -78,6 +78,8 @@ static struct pair pair_of(int internal, int external, int remote)
 		pair.flags = ENTRY_MAPPING;
 		return pair;
 	}
+	if (known[internal][remote].external != NOBODY && known[internal][remote].counted)
+		pair.flags = ENTRY_COUNTED;
 	pair.remote = (struct endpoint){ .addr = cpu_to_be32(0xc6336400 + remote), .port = cpu_to_be16(53) };
 	pair.proto = remote == 1 ? IPPROTO_UDP : IPPROTO_TCP;
 	return pair;

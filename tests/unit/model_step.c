@@ -263,8 +263,8 @@ static const char *step_remove(struct model *model, const struct model_step *ste
 	struct known *known = known_choose(model, step);
 	struct pair pair = name_pair(&known->name, known->flags);
 
-	if (known->flags & ENTRY_MAPPING)
-		return NULL;
+	if (known->flags & ENTRY_MAPPING) /* goes with its last session only */
+		return store_remove(index_of(known, 0), &pair, REMOVE_NOW, 0) ? wrong("a mapping is removed") : NULL;
 	if (!store_remove(index_of(known, step->choice[1] % 2 ? ENTRY_INBOUND : 0), &pair, REMOVE_NOW, 0))
 		return wrong("a pair that is there is not removed");
 	return removed(model, known);
@@ -313,7 +313,7 @@ static const char *step_wrong(struct model *model, const struct model_step *step
 	__u32 index = index_of(known, 0);
 	bool done;
 
-	switch (step->choice[1] % 6) {
+	switch (step->choice[1] % 7) {
 	case 0:
 		pair.external.port ^= 0x80;
 		break;
@@ -327,21 +327,24 @@ static const char *step_wrong(struct model *model, const struct model_step *step
 		pair.proto ^= 0x80;
 		break;
 	case 4:
+		pair.flags ^= ENTRY_HOST;
+		break;
+	case 5:
 		index = step->choice[2];
 		break;
 	default:
 		index = step->choice[2] % model->world->num_entries;
 		break;
 	}
-	if (index == index_of(known, 0) && step->choice[1] % 6 >= 4)
+	if (index == index_of(known, 0) && step->choice[1] % 7 >= 5)
 		return NULL;
 	if (index == index_of(known, ENTRY_INBOUND) && step->op != MODEL_REF_WRONG)
 		return NULL;
 	snapshot_take(model);
-	if (step->op == MODEL_REF_WRONG)
+	if (step->op == MODEL_REF_WRONG && pair.flags == known->flags)
 		done = store_ref(index, &pair);
 	else
-		done = store_remove(index, &pair, step->choice[3] % 3, 0);
+		done = store_remove(index, &pair, step->choice[3] % 2 ? REMOVE_NOW : REMOVE_DYING, 0);
 	return done ? wrong("a pair that is not there is found at %u", index) : snapshot_check(model, "finding it");
 }
 
