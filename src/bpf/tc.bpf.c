@@ -177,7 +177,7 @@ int bauta_egress(struct __sk_buff *skb)
 {
 	enum origin origin = skb->ingress_ifindex ? ORIGIN_FORWARDED : ORIGIN_HOST;
 	struct decision decision = {};
-	struct packet pkt;
+	struct packet pkt = {}; /* 6.1: a function takes no memory that is not initialised */
 
 	decision.reason = sieve_frame(skb);
 	if (decision.reason != TRANSLATED_OUTBOUND) {
@@ -215,7 +215,7 @@ SEC("tc")
 int bauta_ingress(struct __sk_buff *skb)
 {
 	struct decision decision = {};
-	struct packet pkt;
+	struct packet pkt = {}; /* 6.1: a function takes no memory that is not initialised */
 
 	decision.reason = skb->pkt_type == PACKET_LOOPBACK ? PASSED_LOOPBACK : sieve_frame(skb);
 	if (decision.reason == TRANSLATED_OUTBOUND && skb->mark == ANSWER_MARK) {
