@@ -196,6 +196,7 @@ int bauta_egress(struct __sk_buff *skb)
 	case VERDICT_PASSED:
 		return NEXT;
 	case VERDICT_DROPPED:
+	case VERDICT_DENIED:
 	case NUM_VERDICT:
 		return TC_ACT_SHOT;
 	case VERDICT_REFUSED:

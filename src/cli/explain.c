@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "addr.h"
 #include "command.h"
 #include "endpoint.h"
 #include "instance.h"
@@ -138,14 +139,6 @@ static void answer_socket(struct explain *explain, const struct host_socket *soc
 	    state);
 }
 
-static bool is_own(const struct config *config, __be32 addr)
-{
-	for (__u32 i = 0; i < config->num_own && i < MAX_OWN_ADDRS; i++)
-		if (config->own[i] == addr)
-			return true;
-	return config->external == addr;
-}
-
 /* What a new flow would meet. */
 static void answer_nobody(struct explain *explain)
 {
@@ -161,14 +154,15 @@ static void answer_nobody(struct explain *explain)
 	put(explain, "owner", json_string("nobody"));
 	put(explain, "in_ranges", json_boolean(in_ranges));
 	say(explain, "%s belongs to nobody: ", explain->tuple);
-	if (!is_own(config, explain->external.addr)) {
+	if (!addr_is_own(config, explain->external.addr)) {
 		say(explain, "%s is not an address of the external interface",
 		    address_format(explain->external.addr, address));
 		return;
 	}
-	if (config->external != explain->external.addr) {
+	if (!addr_is_external(config, explain->external.addr)) {
 		say(explain, "the host may use it; internal hosts are seen as %s",
-		    config->external ? address_format(config->external, address) : "nothing, for want of an address");
+		    config->num_external ? address_format(config->external[0].addr, address)
+					 : "nothing, for want of an address");
 		return;
 	}
 	if (!in_ranges) {
@@ -195,7 +189,7 @@ static void answer(struct explain *explain, const struct sockets *sockets)
 		answer_session(explain, &row);
 		return;
 	}
-	socket = is_own(explain->config, explain->external.addr)
+	socket = addr_is_own(explain->config, explain->external.addr)
 			 ? sockets_find(sockets, explain->proto, explain->external, explain->remote)
 			 : NULL;
 	if (socket)

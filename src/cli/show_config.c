@@ -12,10 +12,12 @@
 static json_t *list_own(const struct config *config)
 {
 	json_t *list = json_array();
-	char text[ENDPOINT_TEXT];
+	char text[PREFIX_TEXT];
 
-	for (__u32 i = 0; i < config->num_own && i < MAX_OWN_ADDRS; i++)
-		json_array_append_new(list, json_string(address_format(config->own[i], text)));
+	for (__u32 i = 0; i < config->num_own && i < MAX_OWN; i++)
+		json_array_append_new(list, json_string(config->own[i].mask == 0xffffffff
+								? address_format(config->own[i].addr, text)
+								: prefix_format(config->own[i], text)));
 	return list;
 }
 
@@ -53,7 +55,7 @@ int show_config(struct show *show, struct fault *fault)
 		return fault_set_errno(fault, ENOMEM, "cannot show the configuration");
 	record = json_pack(
 		"{s:s, s:s?, s:o, s:o, s:s, s:i, s:o, s:i, s:i, s:i, s:i}", "interface", show->instance.iface,
-		"external", config->external ? address_format(config->external, external) : NULL, "own",
+		"external", config->num_external ? address_format(config->external[0].addr, external) : NULL, "own",
 		list_own(config), "internal", list_internal(config), "ranges", text, "ports", config->num_ports,
 		"timeout_s", list_timeouts(config), "clock_factor", header->clock.factor, "buckets",
 		header->shape.num_buckets, "stash_buckets", header->shape.num_stash, "layout", header->layout);

@@ -61,8 +61,8 @@ static int collect(const struct config *config, struct spaces *spaces)
 	__u32 cursor = 0;
 	struct row row;
 
-	if (config->external &&
-	    (!find_space(spaces, config->external, IPPROTO_TCP) || !find_space(spaces, config->external, IPPROTO_UDP)))
+	if (config->num_external && (!find_space(spaces, config->external[0].addr, IPPROTO_TCP) ||
+				     !find_space(spaces, config->external[0].addr, IPPROTO_UDP)))
 		return -ENOMEM;
 	while (table_next(&cursor, &row)) {
 		__u16 port = be16_to_cpu(row.pair.external.port);

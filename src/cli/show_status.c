@@ -38,10 +38,10 @@ int show_status(struct show *show, struct fault *fault)
 		return fault_set_errno(fault, ENOMEM, "cannot show the status");
 	record = json_pack(
 		"{s:s, s:s?, s:s, s:I, s:I, s:I, s:I, s:i, s:o, s:o, s:i}", "interface", show->instance.iface,
-		"external", config->external ? address_format(config->external, external) : NULL, "ranges", text,
-		"sessions", (json_int_t)header->num_sessions, "mappings", (json_int_t)header->num_mappings, "capacity",
-		(json_int_t)dataplane_capacity(&dataplane), "created", (json_int_t)header->num_created, "stashed",
-		header->num_stashed, "hooks", list_hooks(header->ifindex), "daemon",
+		"external", config->num_external ? address_format(config->external[0].addr, external) : NULL, "ranges",
+		text, "sessions", (json_int_t)header->num_sessions, "mappings", (json_int_t)header->num_mappings,
+		"capacity", (json_int_t)dataplane_capacity(&dataplane), "created", (json_int_t)header->num_created,
+		"stashed", header->num_stashed, "hooks", list_hooks(header->ifindex), "daemon",
 		daemon > 0 ? json_integer(daemon) : json_null(), "clock_factor", header->clock.factor);
 	free(text);
 	record_print(record, show->json);

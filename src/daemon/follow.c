@@ -111,9 +111,12 @@ static int configure(struct follow *follow, struct fault *fault)
 	int err;
 
 	memset(&config, 0, sizeof(config)); /* padding too: it is compared */
-	config.external = addresses->external;
+	config.source = addresses->external;
+	config.num_external = addresses->external ? 1 : 0;
+	config.external[0].addr = addresses->external;
 	config.num_own = addresses->num_own;
-	memcpy(config.own, addresses->own, sizeof(config.own));
+	for (__u32 i = 0; i < addresses->num_own; i++)
+		config.own[i] = (struct prefix){ .addr = addresses->own[i], .mask = 0xffffffff };
 	config.num_internal = options->num_internal;
 	memcpy(config.internal, options->internal, sizeof(config.internal));
 	memcpy(config.timeout_s, timeout_s, sizeof(config.timeout_s));

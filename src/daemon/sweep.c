@@ -7,12 +7,14 @@
  * little; where a test has made the clock faster, passes are faster too.
  */
 #include "sweep.h"
+#include "addr.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include <bpf/bpf.h>
 
+#include "addr.h"
 #include "clock.h"
 #include "log.h"
 #include "session.h"
@@ -77,10 +79,7 @@ static bool is_foreign(const struct sweep *sweep, __be32 external)
 {
 	const struct config *config = &sweep->dataplane->table.config;
 
-	for (__u32 i = 0; i < config->num_own; i++)
-		if (config->own[i] == external)
-			return false;
-	return !sweep->keep_foreign;
+	return !addr_is_own(config, external) && !sweep->keep_foreign;
 }
 
 /* No session expires sooner after the last packet than this. */

@@ -73,6 +73,23 @@ const struct reason_text reason_text[] = {
 	[REFUSED_CLASH] = { "refused-clash",
 			    "the host's own packet: a session holds its tuple and every other port is taken too; the "
 			    "socket got an error; widen the ranges, or let the program use another port" },
+	[REFUSED_QUOTA_PORTS] = { "quota-ports",
+				  "the internal host has as many ports as --max-ports allows; the sender "
+				  "got ICMP 3/1" },
+	[REFUSED_QUOTA_SESSIONS] = { "quota-sessions",
+				     "the internal host has as many sessions as --max-sessions allows; "
+				     "the sender got ICMP 3/1" },
+	[REFUSED_QUOTA_RATE] = { "quota-rate",
+				 "the internal host has made as many sessions in this second as --max-rate "
+				 "allows; the sender got ICMP 3/1" },
+	[DENIED_BIND] = { "bind", "a program asked for a port that the NAT is using (--borrow): bind() failed with "
+				  "EADDRINUSE" },
+	[DENIED_CONNECT] = { "connect",
+			     "a program that chose its port asked for a tuple that a session holds: connect() "
+			     "failed with EADDRINUSE; bauta explain names the session" },
+	[DENIED_SEND] = { "send",
+			  "a program that chose its port sent to where a session holds the tuple: the call failed "
+			  "with EADDRINUSE; bauta explain names the session" },
 };
 
 _Static_assert(sizeof(reason_text) / sizeof(reason_text[0]) == NUM_REASON, "every reason has its text");

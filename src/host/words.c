@@ -6,10 +6,8 @@
 #include <string.h>
 
 const char *const verdict_name[NUM_VERDICT] = {
-	[VERDICT_TRANSLATED] = "translated",
-	[VERDICT_PASSED] = "passed",
-	[VERDICT_DROPPED] = "dropped",
-	[VERDICT_REFUSED] = "refused",
+	[VERDICT_TRANSLATED] = "translated", [VERDICT_PASSED] = "passed", [VERDICT_DROPPED] = "dropped",
+	[VERDICT_REFUSED] = "refused",       [VERDICT_DENIED] = "denied",
 };
 
 const char *const state_name[NUM_SESSION_STATE] = {

@@ -6,10 +6,15 @@
  * locks     array of stripe          hooks, sweep               -                     -
  * header    array[1], mmap           daemon; hooks (counts)     hooks, daemon, CLI    -
  * config    array[2]                 daemon                     hooks, CLI            -
+ * pools     array of pool, mmap      hooks, sweep; daemon       hooks, daemon, CLI    -
+ * crowds    array of crowd, mmap     hooks, sweep               hooks, CLI            hooks (one gives way to another)
+ * host_ports array[2], mmap          socket hooks, daemon       hooks, CLI            daemon
+ * quotas    hash address -> quota    hooks, sweep               hooks, CLI            sweep
  * counters  per-CPU array            hooks                      CLI, daemon           -
  * limits    array                    hooks                      CLI                   -
  * gateways  hash ifindex -> address  daemon                     hooks                 daemon
  * events    ring buffer              hooks                      daemon                daemon
+ * failures  array of event, mmap     hooks                      CLI                   hooks (the oldest)
  *
  * Addresses and ports are in network order wherever the type says __be; everything else is in host order.
  */
@@ -20,7 +25,7 @@
 #include <stddef.h>
 
 /* Changes with every change of a pinned record: a daemon never adopts a table that it would misread. */
-#define LAYOUT_VERSION 1
+#define LAYOUT_VERSION 2
 #define LAYOUT_MAGIC 0x61747561 /* "auta" */
 
 /* ---- the store ------------------------------------------------------------------------------------------------ */
@@ -33,7 +38,8 @@ enum entry_flag {
 	ENTRY_INBOUND = 1, /* the packets of this entry come from the remote */
 	ENTRY_MAPPING = 2, /* a mapping: the remote endpoint is 0.0.0.0:0 */
 	ENTRY_HOST = 4,    /* the internal endpoint is the host's own */
-	ENTRY_COUNTED = 8, /* a session that holds a reference on the mapping of its internal endpoint */
+	ENTRY_COUNTED = 8, /* a session that holds a reference on the mapping of its external endpoint */
+	ENTRY_QUOTA = 16,  /* counted against the quota of its internal host */
 };
 
 /* `struct entry.life` says whether an entry is there, since when it was idle, and which TCP flags it carried.
@@ -123,67 +129,6 @@ struct clock {
 	__u64 base_mono_ns;
 };
 
-/* ---- header --------------------------------------------------------------------------------------------------- */
-
-struct header {
-	__u32 magic;
-	__u32 layout;
-	struct store_shape shape;
-	struct clock clock;
-	__u32 ifindex;
-	__u32 l2_len;      /* 14 on Ethernet, 0 on layer-3 interfaces */
-	__u32 config_slot; /* which of the two configurations holds */
-	/* counted by all writers, atomically */
-	__u64 num_sessions __attribute__((aligned(64)));
-	__u64 num_mappings;
-	__u64 num_created; /* sessions, ever */
-	__u32 num_stashed; /* entries in the stash; 0 lets a look-up skip it */
-	__u32 unused;
-};
-
-/* ---- configuration -------------------------------------------------------------------------------------------- */
-
-/* One holds (header.config_slot), the other is written; then they change places, so that no packet sees half of each. */
-#define NUM_CONFIG_SLOT 2
-
-#define MAX_SLICES 256
-#define MAX_OWN_ADDRS 32
-#define MAX_INTERNAL 32
-
-/* Ports first..last, and how many ports the slices before it hold: the n-th port is found by bisection. */
-struct port_slice {
-	__u16 first;
-	__u16 last;
-	__u32 before;
-};
-
-struct prefix {
-	__be32 addr;
-	__be32 mask;
-};
-
-enum timeout {
-	TIMEOUT_UDP,
-	TIMEOUT_TCP_OPENING,
-	TIMEOUT_TCP_ESTABLISHED,
-	TIMEOUT_TCP_CLOSING,
-	TIMEOUT_TCP_RESET,
-	TIMEOUT_ICMP,
-	NUM_TIMEOUT,
-};
-
-struct config {
-	__be32 external; /* the address internal hosts are seen as; 0: none at the moment */
-	__u32 num_own;
-	__be32 own[MAX_OWN_ADDRS]; /* every address of the external interface, the external one included */
-	__u32 num_internal;        /* 0: everything that is forwarded is translated */
-	struct prefix internal[MAX_INTERNAL];
-	__u32 num_slices;
-	__u32 num_ports;
-	struct port_slice slice[MAX_SLICES];
-	__u32 timeout_s[NUM_TIMEOUT];
-};
-
 /* ---- verdicts and reasons ------------------------------------------------------------------------------------- */
 
 enum verdict {
@@ -191,6 +136,7 @@ enum verdict {
 	VERDICT_PASSED,     /* untouched, on its way */
 	VERDICT_DROPPED,    /* gone, and there is nobody to tell */
 	VERDICT_REFUSED,    /* gone, and its sender was told by an ICMP error */
+	VERDICT_DENIED,     /* there was no packet: a call of a local program failed with EADDRINUSE */
 	NUM_VERDICT,
 };
 
@@ -240,7 +186,184 @@ enum reason {
 	REFUSED_NO_ROOM,
 	REFUSED_NO_ADDRESS,
 	REFUSED_CLASH,
+	REFUSED_QUOTA_PORTS,
+	REFUSED_QUOTA_SESSIONS,
+	REFUSED_QUOTA_RATE,
+	DENIED_BIND,
+	DENIED_CONNECT,
+	DENIED_SEND,
 	NUM_REASON,
+};
+
+/* The rings of failures: one for what was dropped, one for each reason from REFUSED_PROTOCOL on. */
+#define NUM_FAILURE_RING (1 + NUM_REASON - REFUSED_PROTOCOL)
+
+/* ---- header --------------------------------------------------------------------------------------------------- */
+
+#define MAX_EXTERNAL 256
+
+struct header {
+	__u32 magic;
+	__u32 layout;
+	struct store_shape shape;
+	struct clock clock;
+	__u32 ifindex;
+	__u32 l2_len;         /* 14 on Ethernet, 0 on layer-3 interfaces */
+	__u32 config_slot;    /* which of the two configurations holds */
+	__u32 num_pool_addrs; /* how many external addresses there are pools for */
+	/* Whose they are; 0: nobody's. An address keeps its pools while it has mappings. */
+	__be32 pool_addr[MAX_EXTERNAL];
+	/* counted by all writers, atomically */
+	__u64 num_sessions __attribute__((aligned(64)));
+	__u64 num_mappings;
+	__u64 num_created;                    /* sessions, ever */
+	__u32 num_stashed;                    /* entries in the stash; 0 lets a look-up skip it */
+	__u32 num_crowds;                     /* crowds in use; 0 lets a removal skip them */
+	__u32 num_failures[NUM_FAILURE_RING]; /* ever, in each ring */
+	__u32 unused;
+};
+
+/* ---- configuration -------------------------------------------------------------------------------------------- */
+
+/* One holds (header.config_slot), the other is written; then they change places, so that no packet sees half of each. */
+#define NUM_CONFIG_SLOT 2
+
+#define MAX_SLICES 256
+#define MAX_OWN 64
+#define MAX_INTERNAL 32
+
+#define NUM_PORT 65536
+#define PORT_WORDS (NUM_PORT / 64)      /* a bitmap of ports: bit n is port n, host order */
+#define SUMMARY_WORDS (PORT_WORDS / 64) /* a bit for each word of such a bitmap */
+
+/* Ports first..last, and how many ports the slices before it hold: the n-th port is found by bisection. */
+struct port_slice {
+	__u16 first;
+	__u16 last;
+	__u32 before;
+};
+
+struct prefix {
+	__be32 addr;
+	__be32 mask;
+};
+
+enum timeout {
+	TIMEOUT_UDP,
+	TIMEOUT_TCP_OPENING,
+	TIMEOUT_TCP_ESTABLISHED,
+	TIMEOUT_TCP_CLOSING,
+	TIMEOUT_TCP_RESET,
+	TIMEOUT_ICMP,
+	NUM_TIMEOUT,
+};
+
+/* What becomes of an internal endpoint when every port has a mapping. */
+enum on_full {
+	ON_FULL_SHARE,  /* it gets a port that others use toward other remotes */
+	ON_FULL_REFUSE, /* it is refused */
+};
+
+/* What an internal client is told when its packet is refused. */
+enum icmp_policy {
+	ICMP_HOST_UNREACHABLE, /* 3/1 (RFC 6888 REQ-11) */
+	ICMP_ADMIN_PROHIBITED, /* 3/13 */
+	ICMP_NONE,
+};
+
+/* An address that internal hosts are seen as. */
+struct external {
+	__be32 addr;
+	__u32 pool; /* its index in header.pool_addr */
+};
+
+struct config {
+	__u32 generation;   /* counts configurations, from 1 */
+	__be32 source;      /* the address that the kernel gives to sockets of the host that leave by the interface */
+	__u32 num_external; /* 0: none at the moment */
+	__u32 num_own;
+	__u32 num_internal; /* 0: everything that is forwarded is translated */
+	__u32 num_slices;
+	__u32 num_ports;
+	__u32 rest_s;    /* seconds that a freed port rests (RFC 6888 REQ-8); 0: it does not */
+	__u32 max_ports; /* quotas of each internal host, for each protocol together; 0: none */
+	__u32 max_sessions;
+	__u32 max_new_per_s;
+	__u8 on_full; /* enum on_full */
+	__u8 spill;   /* a host whose own external address is full may use the others */
+	__u8 borrow;  /* no port is used by the host and by the NAT at one time, whatever the remote */
+	__u8 icmp;    /* enum icmp_policy */
+	__u32 timeout_s[NUM_TIMEOUT];
+	struct external external[MAX_EXTERNAL];
+	struct prefix own[MAX_OWN]; /* every address of the external interface, and the external ones */
+	struct prefix internal[MAX_INTERNAL];
+	struct port_slice slice[MAX_SLICES];
+	__u64 ranges[PORT_WORDS]; /* the slices, as a bitmap */
+};
+
+/* ---- ports ---------------------------------------------------------------------------------------------------- */
+
+/* A pool for each external address and protocol; index: address * NUM_SPACE + space. */
+enum port_space {
+	SPACE_TCP,
+	SPACE_UDP,
+	SPACE_ICMP, /* identifiers of queries: all of them, whatever the ranges */
+	NUM_SPACE,
+};
+
+/* Which ports have a mapping: exactly the inbound mapping entries of this space; written under their lock.
+ * `open` is a hint, for each configuration: the words in which there may be a port of the ranges without a mapping. A bit that
+ * is set may be wrong, and is then cleared by whoever finds out; a bit that is clear is right.
+ */
+struct pool {
+	__u64 used[PORT_WORDS];
+	__u64 open[NUM_CONFIG_SLOT][SUMMARY_WORDS];
+};
+
+/* Which tuples toward one remote endpoint are held: a crowded destination. A cache of the truth in the store and in the
+ * kernel's sockets, made when a search has met many held tuples. What `taken` says is so: a session's end clears its bit.
+ * What `host` says was so when it was looked up, and is believed for a short while only: sockets close unseen.
+ */
+#define NUM_CROWD_SET 16
+#define CROWD_WAYS 4
+#define NUM_CROWD (NUM_CROWD_SET * CROWD_WAYS)
+
+struct crowd_key {
+	__be32 external;
+	__be32 remote;
+	__be16 remote_port;
+	__u8 proto;
+	__u8 valid;
+	__u32 generation; /* of the configuration that it was made under */
+};
+
+struct crowd {
+	struct crowd_key key;
+	__u32 used_s;              /* when a search came by, in seconds of the gateway's clock */
+	__u32 num_host;            /* bits in `host` */
+	__u64 host_jiffies;        /* when they were begun to be learnt */
+	__u64 open[SUMMARY_WORDS]; /* words of the ranges with a port that is not taken; a hint, as in struct pool */
+	__u64 taken[PORT_WORDS];
+	__u64 host[PORT_WORDS];
+};
+
+/* Ports on which any socket of the host sits, whatever the remote; kept only with `borrow`. Index: SPACE_TCP, SPACE_UDP.
+ * A hook that sees a socket take a port sets its bit in both bitmaps, `fresh` first. The daemon clears in `held` what has no
+ * socket any more: it empties `fresh`, lists the sockets, clears what is in neither, and sets again what is in `fresh` by now.
+ */
+struct host_ports {
+	__u64 held[PORT_WORDS];
+	__u64 fresh[PORT_WORDS];
+};
+
+/* What an internal host has, if there are quotas: sessions and mappings with ENTRY_QUOTA. Its lock is a stripe. */
+struct quota {
+	__be32 addr;
+	__u32 dead; /* about to be deleted: not to be used any more */
+	__u32 num_sessions;
+	__u32 num_ports;
+	__u32 second;  /* of the gateway's clock */
+	__u32 num_new; /* in that second */
 };
 
 /* ---- limits and events ---------------------------------------------------------------------------------------- */
@@ -266,7 +389,11 @@ enum owner_kind {
 	OWNER_HOST,    /* a socket of the host holds it */
 };
 
-/* Something an operator should hear of. Tuple as the packet carried it; external 0 when none was given. */
+/* Something an operator should hear of. Tuple as the packet carried it, or as it would have; external 0 when none was
+ * given. Of a denied call: the process that made it.
+ */
+#define COMM_LEN 16 /* as in the kernel's task_struct */
+
 struct event {
 	__u64 time_ns; /* CLOCK_MONOTONIC */
 	__u32 suppressed;
@@ -282,8 +409,16 @@ struct event {
 	__be16 external_port;
 	__be16 owner_port;
 	__be32 owner_addr;
+	__u32 pid; /* 0: not known */
+	char comm[COMM_LEN];
+	__u32 unused;
 };
-_Static_assert(sizeof(struct event) == 40, "events have no hidden padding");
+_Static_assert(sizeof(struct event) == 64, "events have no hidden padding");
+
+/* Every failure is kept, whatever the limits, until FAILURE_RING_SIZE newer ones of its kind have come: a ring for each reason
+ * from REFUSED_PROTOCOL on, and ring 0 for all packets that were dropped. header.num_failures says how far each has come.
+ */
+#define FAILURE_RING_SIZE 4096
 
 /* ---- the sweep ------------------------------------------------------------------------------------------------ */
 

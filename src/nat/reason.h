@@ -19,7 +19,9 @@ static inline enum verdict reason_verdict(enum reason reason)
 		return VERDICT_PASSED;
 	if (reason < REFUSED_PROTOCOL)
 		return VERDICT_DROPPED;
-	return VERDICT_REFUSED;
+	if (reason < DENIED_BIND)
+		return VERDICT_REFUSED;
+	return VERDICT_DENIED;
 }
 
 /* Reasons that an operator hears of as an event: somebody lost a packet for want of a resource, or got another port
@@ -27,8 +29,7 @@ static inline enum verdict reason_verdict(enum reason reason)
  */
 static inline int reason_is_event(enum reason reason)
 {
-	return reason == TRANSLATED_SHARED || reason == TRANSLATED_CLASH || reason == REFUSED_NO_PORT ||
-	       reason == REFUSED_NO_ROOM || reason == REFUSED_NO_ADDRESS || reason == REFUSED_CLASH;
+	return reason == TRANSLATED_SHARED || reason == TRANSLATED_CLASH || reason >= REFUSED_NO_PORT;
 }
 
 #endif

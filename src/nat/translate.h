@@ -3,6 +3,7 @@
 #ifndef BAUTA_TRANSLATE_H
 #define BAUTA_TRANSLATE_H
 
+#include "addr.h"
 #include "create.h"
 #include "fragment.h"
 #include "packet.h"
@@ -22,42 +23,6 @@ enum origin {
 	ORIGIN_FORWARDED, /* came from another machine */
 	ORIGIN_HOST,      /* made by the host itself */
 };
-
-static __always_inline bool addr_is_multicast(__be32 addr)
-{
-	return (addr & cpu_to_be32(0xf0000000)) == cpu_to_be32(0xe0000000);
-}
-
-/* Addresses that never name a host: 0/8, 127/8, 240/4 (RFC 1812 §5.3.7). */
-static __always_inline bool addr_is_martian(__be32 addr)
-{
-	return !(addr & cpu_to_be32(0xff000000)) || (addr & cpu_to_be32(0xff000000)) == cpu_to_be32(0x7f000000) ||
-	       (addr & cpu_to_be32(0xf0000000)) == cpu_to_be32(0xf0000000);
-}
-
-static __always_inline bool addr_is_own(const struct config *cfg, __be32 addr)
-{
-	for (__u32 i = 0; i < MAX_OWN_ADDRS; i++) {
-		if (i >= cfg->num_own)
-			break;
-		if (cfg->own[i] == addr)
-			return true;
-	}
-	return false;
-}
-
-static __always_inline bool addr_is_internal(const struct config *cfg, __be32 addr)
-{
-	if (!cfg->num_internal)
-		return true;
-	for (__u32 i = 0; i < MAX_INTERNAL; i++) {
-		if (i >= cfg->num_internal)
-			break;
-		if ((addr & cfg->internal[i].mask) == cfg->internal[i].addr)
-			return true;
-	}
-	return false;
-}
 
 /* Finds the session that a tuple belongs to; false when the store does not have one. Nobody's packets have 0.0.0.0:0 as
  * their remote endpoint, but a forged packet, or a quote, might, and would find a mapping.
@@ -128,7 +93,7 @@ static __always_inline enum reason translate_create(HOOK *hook, const struct con
 	session = &search->session;
 	session->internal = (struct endpoint){ .addr = pkt->tuple.src, .port = pkt->tuple.sport };
 	session->remote = (struct endpoint){ .addr = pkt->tuple.dst, .port = pkt->tuple.dport };
-	session->external = (struct endpoint){ .addr = origin == ORIGIN_HOST ? pkt->tuple.src : cfg->external };
+	session->external = (struct endpoint){ .addr = origin == ORIGIN_HOST ? pkt->tuple.src : cfg->external[0].addr };
 	session->proto = pkt->tuple.proto;
 	session->flags = origin == ORIGIN_HOST ? ENTRY_HOST : 0;
 	result = create_session(hook, search, pkt->tcp_flags);
@@ -253,7 +218,7 @@ static __always_inline enum reason translate_outbound(HOOK *hook, const struct p
 	/* The answer to a connection that is gone: nothing to tell the remote, and no port to spend on it. */
 	if (pkt->kind == PACKET_TCP && (pkt->tcp_flags & LIFE_RST))
 		return DROPPED_NO_SESSION;
-	if (!own && !cfg->external)
+	if (!own && !cfg->num_external)
 		return REFUSED_NO_ADDRESS;
 	/* RFC 6146 §5.4: a forged source of ours would make a session that leads to ourselves. */
 	if (origin == ORIGIN_FORWARDED && addr_is_own(cfg, pkt->tuple.src))

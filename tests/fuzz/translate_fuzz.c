@@ -62,9 +62,10 @@ static void open_table(void)
 		.num_stash = NUM_STASH,
 		.hash_key = { 1, 2, 3, 4 },
 	};
-	config.external = inet_addr(EXTERNAL);
+	config.num_external = 1;
+	config.external[0].addr = inet_addr(EXTERNAL);
 	config.num_own = 1;
-	config.own[0] = config.external;
+	config.own[0] = (struct prefix){ .addr = inet_addr(EXTERNAL), .mask = 0xffffffff };
 	config.num_slices = 1;
 	config.num_ports = 4;
 	config.slice[0] = (struct port_slice){ .first = 40000, .last = 40003 };
@@ -139,7 +140,7 @@ static void give(const struct step *step)
 		return;
 	require(rewrite(&packet, frame.bytes, frame.bytes + frame.len, &decision, REWRITE_CHECKSUM));
 	require(ip_checksum_is_right(frame_ip(&frame)));
-	require(step->what % 4 >= 2 || frame_ip(&frame)->saddr == config.external);
+	require(step->what % 4 >= 2 || frame_ip(&frame)->saddr == config.external[0].addr);
 	if (packet.first_fragment)
 		fragment_note(&packet, decision.inbound ? ENTRY_INBOUND : 0, decision.new.addr);
 }

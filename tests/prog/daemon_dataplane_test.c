@@ -88,7 +88,12 @@ static void remove_dataplane(void)
 
 static void configure(const char *own)
 {
-	struct config config = { .external = inet_addr(own), .num_own = 1, .own = { inet_addr(own) } };
+	struct config config = {
+		.num_external = 1,
+		.external = { { .addr = inet_addr(own) } },
+		.num_own = 1,
+		.own = { { .addr = inet_addr(own), .mask = 0xffffffff } },
+	};
 	struct fault fault = {};
 
 	for (int i = 0; i < NUM_TIMEOUT; i++)
@@ -171,7 +176,7 @@ static void adopts_what_is_there(void **state)
 	assert_true(dataplane.adopted);
 	assert_memory_equal(&dataplane.table.header->shape, &shape, sizeof(shape));
 	assert_int_not_equal(find(OLD_ADDRESS, 1000, 0), INDEX_NONE);
-	assert_int_equal(dataplane.table.config.external, inet_addr(OLD_ADDRESS));
+	assert_int_equal(dataplane.table.config.external[0].addr, inet_addr(OLD_ADDRESS));
 	assert_int_equal(repair_table(&dataplane), 0);
 	attach();
 	assert_int_equal(num_attached(), NUM_ATTACH_HOOK);

@@ -207,6 +207,7 @@ static void judge(struct frame *before, struct frame *after, struct outcome outc
 		assert_int_equal(outcome.action, TC_ACT_SHOT);
 		return;
 	case VERDICT_REFUSED:
+	case VERDICT_DENIED:
 	case NUM_VERDICT:
 		break;
 	}

@@ -113,9 +113,10 @@ void gateway_reset(struct gateway *gateway, const char *ranges)
 	gateway->header->num_created = 0;
 	gateway->header->num_stashed = 0;
 	memset(&gateway->config, 0, sizeof(gateway->config));
-	gateway->config.external = inet_addr(EXTERNAL);
+	gateway->config.num_external = 1;
+	gateway->config.external[0].addr = inet_addr(EXTERNAL);
 	gateway->config.num_own = 1;
-	gateway->config.own[0] = inet_addr(EXTERNAL);
+	gateway->config.own[0] = (struct prefix){ .addr = inet_addr(EXTERNAL), .mask = 0xffffffff };
 	memcpy(gateway->config.timeout_s, timeout_s, sizeof(timeout_s));
 	assert_int_equal(ranges_parse(ranges, &set, &fault), 0);
 	assert_int_equal(ranges_to_config(&set, &gateway->config), 0);

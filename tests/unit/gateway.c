@@ -52,9 +52,10 @@ void gateway_open(struct gateway *gateway, const char *ranges, __u32 num_buckets
 	memset(gateway, 0, sizeof(*gateway));
 	world_open(&gateway->world, num_buckets, NUM_STASH, world_seed());
 	platform.host_holds = host_holds;
-	config->external = inet_addr(EXTERNAL);
+	config->num_external = 1;
+	config->external[0].addr = inet_addr(EXTERNAL);
 	config->num_own = 1;
-	config->own[0] = inet_addr(EXTERNAL);
+	config->own[0] = (struct prefix){ .addr = inet_addr(EXTERNAL), .mask = 0xffffffff };
 	gateway_set_ranges(gateway, ranges);
 }
 

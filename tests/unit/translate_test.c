@@ -653,7 +653,7 @@ static void says_what_is_lacking(void **state)
 	assert_int_equal(send_out(IPPROTO_UDP, at(OTHER_INTERNAL, 1), at(REMOTE, 53), NULL), REFUSED_NO_PORT);
 	assert_true(endpoint_equal(gateway.decision.owner, at(INTERNAL, 1)));
 	assert_int_equal(gateway.decision.new.addr, 0);
-	gateway.world.config.external = 0;
+	gateway.world.config.num_external = 0;
 	assert_int_equal(send_out(IPPROTO_UDP, at(OTHER_INTERNAL, 1), at(REMOTE, 99), NULL), REFUSED_NO_ADDRESS);
 	/* who is there already goes on */
 	assert_int_equal(send_out(IPPROTO_UDP, at(INTERNAL, 1), at(REMOTE, 53), NULL), TRANSLATED_OUTBOUND);
