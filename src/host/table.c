@@ -44,12 +44,6 @@ static int map_info(int fd, struct bpf_map_info *ret_info)
 	return bpf_obj_get_info_by_fd(fd, ret_info, &len) ? -errno : 0;
 }
 
-/* An array, mapped into memory. */
-struct area {
-	void *memory;
-	size_t bytes;
-};
-
 /* Maps a whole array; `value_size` is what we know of its records. */
 static int map_array(int fd, size_t value_size, enum table_access access, struct area *ret_area)
 {
@@ -68,21 +62,38 @@ static int map_array(int fd, size_t value_size, enum table_access access, struct
 	area.memory = mmap(NULL, area.bytes, protection, MAP_SHARED, fd, 0);
 	if (area.memory == MAP_FAILED)
 		return -errno;
+	area.num = info.max_entries;
 	*ret_area = area;
 	return 0;
 }
 
+static const struct {
+	const char *name;
+	size_t value_size;
+	bool needed; /* else an instance may be without it */
+} area_map[NUM_AREA] = {
+	[AREA_HEADER] = { "header", sizeof(struct header), true },
+	[AREA_STORE] = { "store", sizeof(struct bucket), true },
+	[AREA_POOLS] = { "pools", sizeof(struct pool), false },
+	[AREA_CROWDS] = { "crowds", sizeof(struct crowd), false },
+	[AREA_HOST_PORTS] = { "host_ports", sizeof(struct host_ports), false },
+	[AREA_FAILURES] = { "failures", sizeof(struct event), false },
+};
+
 /* Opens, maps and closes again: what is mapped stays. */
-static int open_array(const struct instance *instance, const char *name, size_t value_size, enum table_access access,
-		      struct area *ret_area, struct fault *fault)
+static int open_area(const struct instance *instance, enum table_area area, enum table_access access,
+		     struct area *ret_area, struct fault *fault)
 {
+	const char *name = area_map[area].name;
 	/* a shared mapping of a descriptor that cannot write is refused, read-only or not */
 	int fd = open_map(instance, name, TABLE_WRITE, fault);
 	int error;
 
+	if (fd == -ENOENT && !area_map[area].needed)
+		return 0;
 	if (fd < 0)
 		return fd;
-	error = map_array(fd, value_size, access, ret_area);
+	error = map_array(fd, area_map[area].value_size, access, ret_area);
 	close(fd);
 	if (error == -EPROTO)
 		return fault_set(fault, EPROTO,
@@ -113,38 +124,42 @@ static int check_shape(const struct table *table, struct fault *fault)
 	const struct store_shape *shape = &table->header->shape;
 	__u64 buckets = (__u64)shape->num_buckets + shape->num_stash;
 
-	if (!shape->num_buckets || buckets * sizeof(struct bucket) > table->store_bytes)
+	if (!shape->num_buckets || buckets > table->area[AREA_STORE].num)
 		return fault_set(fault, EPROTO,
 				 "the table is damaged: its header speaks of %llu buckets, and it has "
-				 "room for %zu",
-				 buckets, table->store_bytes / sizeof(struct bucket));
+				 "room for %u",
+				 buckets, table->area[AREA_STORE].num);
 	if (!table->header->clock.hz)
 		return fault_set(fault, EPROTO, "the table is damaged: its clock has no frequency");
 	return 0;
+}
+
+static int open_areas(const struct instance *instance, enum table_access access, struct table *table,
+		      struct fault *fault)
+{
+	int error = 0;
+
+	for (enum table_area area = 0; !error && area < NUM_AREA; area++) {
+		error = open_area(instance, area, access, &table->area[area], fault);
+		table->header = table->area[AREA_HEADER].memory;
+		/* another layout has other maps too */
+		if (!error && area == AREA_HEADER)
+			error = check_header(table, fault);
+	}
+	table->bucket = table->area[AREA_STORE].memory;
+	table->pool = table->area[AREA_POOLS].memory;
+	table->crowd = table->area[AREA_CROWDS].memory;
+	table->host_ports = table->area[AREA_HOST_PORTS].memory;
+	table->failure = table->area[AREA_FAILURES].memory;
+	return error ? error : check_shape(table, fault);
 }
 
 static int open_maps(const struct instance *instance, enum table_access access, struct table *table,
 		     struct fault *fault)
 {
 	struct fault ignored;
-	struct area area = {};
-	int error;
+	int error = open_areas(instance, access, table, fault);
 
-	error = open_array(instance, "header", sizeof(struct header), access, &area, fault);
-	if (error)
-		return error;
-	assert(area.memory);
-	table->header = area.memory;
-	table->header_bytes = area.bytes;
-	error = check_header(table, fault);
-	if (error)
-		return error;
-	error = open_array(instance, "store", sizeof(struct bucket), access, &area, fault);
-	if (error)
-		return error;
-	table->bucket = area.memory;
-	table->store_bytes = area.bytes;
-	error = check_shape(table, fault);
 	if (error)
 		return error;
 	table->config_fd = open_map(instance, "config", TABLE_READ, fault);
@@ -154,6 +169,7 @@ static int open_maps(const struct instance *instance, enum table_access access, 
 	if (table->counters_fd < 0)
 		return table->counters_fd;
 	table->limits_fd = open_map(instance, "limits", TABLE_READ, &ignored);
+	table->quotas_fd = open_map(instance, "quotas", TABLE_READ, &ignored);
 	return table_refresh(table, fault);
 }
 
@@ -162,7 +178,7 @@ int table_open(const struct instance *instance, enum table_access access, struct
 	struct table *table = ret_table; /* in place: `platform` points into it */
 	int error;
 
-	*table = (struct table){ .config_fd = -1, .counters_fd = -1, .limits_fd = -1 };
+	*table = (struct table){ .config_fd = -1, .counters_fd = -1, .limits_fd = -1, .quotas_fd = -1 };
 	error = open_maps(instance, access, table, fault);
 	if (error) {
 		table_close(table);
@@ -185,12 +201,13 @@ void table_close(struct table *table)
 		return;
 	if (platform.config == &table->config)
 		memset(&platform, 0, sizeof(platform));
-	munmap(table->header, table->header_bytes);
-	if (table->bucket)
-		munmap(table->bucket, table->store_bytes);
+	for (enum table_area area = 0; area < NUM_AREA; area++)
+		if (table->area[area].memory)
+			munmap(table->area[area].memory, table->area[area].bytes);
 	close_fd(table->config_fd);
 	close_fd(table->counters_fd);
 	close_fd(table->limits_fd);
+	close_fd(table->quotas_fd);
 	memset(table, 0, sizeof(*table));
 }
 
@@ -309,14 +326,27 @@ bool table_next(__u32 *cursor, struct row *ret_row)
 	return false;
 }
 
+static bool find_pair(const struct pair *pair, __u8 direction, struct row *ret_row)
+{
+	struct key key = pair_key(pair, direction);
+	__u32 index = store_find(&key);
+
+	return index != INDEX_NONE && table_read(index, ret_row) && ret_row->pair.proto == pair->proto &&
+	       endpoint_equal(ret_row->pair.remote, pair->remote);
+}
+
 bool table_find_inbound(__u8 proto, struct endpoint external, struct endpoint remote, struct row *ret_row)
 {
 	struct pair pair = { .external = external, .remote = remote, .proto = proto };
-	struct key key = pair_key(&pair, ENTRY_INBOUND);
-	__u32 index = store_find(&key);
 
-	return index != INDEX_NONE && table_read(index, ret_row) && ret_row->pair.proto == proto &&
-	       endpoint_equal(ret_row->pair.external, external) && endpoint_equal(ret_row->pair.remote, remote);
+	return find_pair(&pair, ENTRY_INBOUND, ret_row) && endpoint_equal(ret_row->pair.external, external);
+}
+
+bool table_find_outbound(__u8 proto, struct endpoint internal, struct endpoint remote, struct row *ret_row)
+{
+	struct pair pair = { .internal = internal, .remote = remote, .proto = proto };
+
+	return find_pair(&pair, 0, ret_row) && endpoint_equal(ret_row->pair.internal, internal);
 }
 
 /* ---- counters -------------------------------------------------------------------------------------------------- */
@@ -348,4 +378,30 @@ int table_read_limits(const struct table *table, struct limit ret_limits[NUM_LIM
 		if (bpf_map_lookup_elem(table->limits_fd, &index, &ret_limits[index]))
 			return fault_set_errno(fault, errno, "cannot read the limits");
 	return 0;
+}
+
+/* ---- quotas ---------------------------------------------------------------------------------------------------- */
+
+int table_read_quota(const struct table *table, __be32 internal, struct quota *ret_quota)
+{
+	memset(ret_quota, 0, sizeof(*ret_quota));
+	if (table->quotas_fd < 0)
+		return -ENOENT;
+	return bpf_map_lookup_elem(table->quotas_fd, &internal, ret_quota) ? -errno : 0;
+}
+
+__u32 table_count_quotas(const struct table *table)
+{
+	__be32 key, *last = NULL;
+	struct bpf_map_info info;
+	__u32 num = 0;
+
+	if (table->quotas_fd < 0 || map_info(table->quotas_fd, &info))
+		return 0;
+	/* the walk begins anew where a key is deleted under it */
+	while (num < info.max_entries && !bpf_map_get_next_key(table->quotas_fd, last, &key)) {
+		last = &key;
+		num++;
+	}
+	return num;
 }

@@ -23,15 +23,37 @@ enum table_access {
 	TABLE_WRITE, /* the header and the store may be written */
 };
 
+/* An array map, mapped into memory. */
+struct area {
+	void *memory; /* NULL: this instance has none */
+	size_t bytes;
+	__u32 num; /* of its records */
+};
+
+enum table_area {
+	AREA_HEADER,
+	AREA_STORE,
+	AREA_POOLS,
+	AREA_CROWDS,
+	AREA_HOST_PORTS,
+	AREA_FAILURES,
+	NUM_AREA,
+};
+
+/* What is NULL, or -1, this instance does not have. */
 struct table {
 	struct header *header;
 	struct bucket *bucket;
+	struct pool *pool; /* area[AREA_POOLS].num of them; and so on */
+	struct crowd *crowd;
+	struct host_ports *host_ports;
+	struct event *failure;
 	struct config config; /* a copy: table_refresh() */
-	size_t header_bytes;
-	size_t store_bytes;
+	struct area area[NUM_AREA];
 	int config_fd;
 	int counters_fd;
-	int limits_fd; /* -1: this instance has none */
+	int limits_fd;
+	int quotas_fd;
 };
 
 /* A session or a mapping, as both of its entries said at one moment. */
@@ -70,9 +92,18 @@ bool table_read(__u32 index, struct row *ret_row);
 /* The pair that owns an inbound tuple; for a mapping the remote is 0.0.0.0:0. */
 bool table_find_inbound(__u8 proto, struct endpoint external, struct endpoint remote, struct row *ret_row);
 
+/* The same for an outbound tuple. */
+bool table_find_outbound(__u8 proto, struct endpoint internal, struct endpoint remote, struct row *ret_row);
+
 /* Packets under each reason, all CPUs together. */
 int table_read_counters(const struct table *table, __u64 ret_counters[NUM_REASON], struct fault *fault);
 int table_read_limits(const struct table *table, struct limit ret_limits[NUM_LIMIT], struct fault *fault);
+
+/* What an internal host has. -ENOENT, with all zero, when nothing is counted for it. */
+int table_read_quota(const struct table *table, __be32 internal, struct quota *ret_quota);
+
+/* How many internal hosts something is counted for. */
+__u32 table_count_quotas(const struct table *table);
 
 static inline enum session_state row_state(const struct row *row)
 {
