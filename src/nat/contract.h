@@ -11,7 +11,7 @@
  * host_ports array[2], mmap          socket hooks, daemon       hooks, CLI            daemon
  * quotas    hash address -> quota    hooks, sweep               hooks, CLI            sweep
  * counters  per-CPU array            hooks                      CLI, daemon           -
- * limits    array                    hooks                      CLI                   -
+ * limits    array, mmap              hooks; daemon              daemon, CLI           -
  * gateways  hash ifindex -> address  daemon                     hooks                 daemon
  * events    ring buffer              hooks                      daemon                daemon
  * failures  array of event, mmap     hooks                      CLI                   hooks (the oldest)
@@ -368,8 +368,9 @@ struct quota {
 
 /* ---- limits and events ---------------------------------------------------------------------------------------- */
 
-/* How often something was done in the current second of the real clock, and how often it was left undone since the
- * last time it was done. Index: enum reason for events, LIMIT_ICMP for ICMP errors.
+/* How often something was done in the current second of CLOCK_MONOTONIC, and how often it was left undone since the last
+ * time it was done: beyond its limit, or because the ring of events was full. The daemon takes `suppressed` when nothing more
+ * comes. Index: enum reason for events, LIMIT_ICMP for ICMP errors.
  */
 struct limit {
 	__u32 second;
@@ -389,8 +390,8 @@ enum owner_kind {
 	OWNER_HOST,    /* a socket of the host holds it */
 };
 
-/* Something an operator should hear of. Tuple as the packet carried it, or as it would have; external 0 when none was
- * given. Of a denied call: the process that made it.
+/* Something an operator should hear of, or a failure that is kept. Tuple as the packet carried it, or as it would have, zero as
+ * far as it could not be parsed; external 0 when none was given. Of a denied call: the process that made it.
  */
 #define COMM_LEN 16 /* as in the kernel's task_struct */
 
@@ -411,7 +412,8 @@ struct event {
 	__be32 owner_addr;
 	__u32 pid; /* 0: not known */
 	char comm[COMM_LEN];
-	__u32 unused;
+	__u8 inbound; /* the packet came from outside: its source is the remote */
+	__u8 unused[3];
 };
 _Static_assert(sizeof(struct event) == 64, "events have no hidden padding");
 
