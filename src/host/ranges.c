@@ -183,9 +183,11 @@ int ranges_to_config(const struct ranges *ranges, struct config *config)
 {
 	int error = ranges_to_slices(ranges, config->slice, &config->num_slices);
 
-	if (!error)
-		config->num_ports = ranges_count(ranges);
-	return error;
+	if (error)
+		return error;
+	config->num_ports = ranges_count(ranges);
+	memcpy(config->ranges, ranges->word, sizeof(config->ranges));
+	return 0;
 }
 
 void ranges_from_config(const struct config *config, struct ranges *ret_ranges)

@@ -41,7 +41,7 @@ bool ranges_next(const struct ranges *ranges, unsigned int *port, __u16 *ret_fir
 int ranges_to_slices(const struct ranges *ranges, struct port_slice ret_slice[MAX_SLICES], __u32 *ret_num);
 void ranges_from_slices(const struct port_slice *slice, __u32 num, struct ranges *ret_ranges);
 
-/* Sets slice, num_slices and num_ports of a configuration. */
+/* Sets slice, num_slices, num_ports and the bitmap of a configuration. -E2BIG, with nothing written, beyond MAX_SLICES. */
 int ranges_to_config(const struct ranges *ranges, struct config *config);
 void ranges_from_config(const struct config *config, struct ranges *ret_ranges);
 

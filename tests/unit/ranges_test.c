@@ -205,6 +205,7 @@ static void test_slices(void **state)
 			before += config.slice[i].last - config.slice[i].first + 1;
 		}
 		assert_int_equal(config.num_ports, before);
+		assert_memory_equal(config.ranges, ranges.word, sizeof(config.ranges));
 		ranges_from_config(&config, &again);
 		assert_memory_equal(&again, &ranges, sizeof(ranges));
 	}
