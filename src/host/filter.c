@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which sessions or mappings a verb is about: proto=tcp internal=ADDR[:PORT] external=.. remote=.. state=.. */
+/* Which sessions, mappings or failures a verb is about: proto=tcp internal=ADDR[:PORT] external=.. remote=.. state=..
+ * reason=..
+ */
 #include "filter.h"
 
 #include <errno.h>
@@ -8,6 +10,7 @@
 
 #include "endpoint.h"
 #include "platform.h"
+#include "reason_text.h"
 #include "words.h"
 
 static const struct {
@@ -15,7 +18,7 @@ static const struct {
 	enum filter_field field;
 } field_word[] = {
 	{ "proto", FILTER_PROTO },   { "internal", FILTER_INTERNAL }, { "external", FILTER_EXTERNAL },
-	{ "remote", FILTER_REMOTE }, { "state", FILTER_STATE },
+	{ "remote", FILTER_REMOTE }, { "state", FILTER_STATE },       { "reason", FILTER_REASON },
 };
 
 #define NUM_FIELD (sizeof(field_word) / sizeof(field_word[0]))
@@ -23,7 +26,7 @@ static const struct {
 /* "proto=, internal= and external=" of the fields that are allowed. */
 static char *list_fields(unsigned int allowed, char *text, size_t size)
 {
-	unsigned int left = __builtin_popcount(allowed & FILTER_SESSION);
+	unsigned int left = __builtin_popcount(allowed);
 	size_t len = 0;
 
 	*text = '\0';
@@ -56,6 +59,24 @@ static int set_state(const char *value, const char *word, enum session_state *re
 		}
 	return fault_set(fault, EINVAL,
 			 "filter \"%s\": a state is active, opening, established, half-closed, closing or reset", word);
+}
+
+/* Of what was dropped, refused or denied: the reasons that failures have. */
+static int set_reason(const char *value, const char *word, enum reason *ret_reason, struct fault *fault)
+{
+	char names[400];
+	size_t len = 0;
+
+	for (enum reason reason = DROPPED_IP_HEADER; reason < NUM_REASON; reason++)
+		if (strcmp(value, reason_text[reason].name) == 0) {
+			*ret_reason = reason;
+			return 0;
+		}
+	for (enum reason reason = REFUSED_PROTOCOL; reason < NUM_REASON && len < sizeof(names); reason++)
+		len += snprintf(names + len, sizeof(names) - len, "%s, ", reason_text[reason].name);
+	return fault_set(fault, EINVAL,
+			 "filter \"%s\": a reason is %sor one of those that bauta show drops lists as dropped", word,
+			 names);
 }
 
 /* ADDR, ADDR/LENGTH, ADDR:PORT, ADDR/LENGTH:PORT or :PORT */
@@ -111,9 +132,12 @@ static int set_field(struct filter *filter, enum filter_field field, const char 
 		return set_endpoint(value, word, &filter->remote, fault);
 	case FILTER_STATE:
 		return set_state(value, word, &filter->state, fault);
+	case FILTER_REASON:
+		return set_reason(value, word, &filter->reason, fault);
 	case FILTER_SESSION:
 	case FILTER_MAPPING:
 	case FILTER_PORTS:
+	case FILTER_FAILURE:
 		break;
 	}
 	return -EINVAL;
@@ -149,7 +173,7 @@ bool endpoint_filter_match(const struct endpoint_filter *filter, struct endpoint
 	return !filter->has_port || filter->port == endpoint.port;
 }
 
-bool filter_match(const struct filter *filter, const struct pair *pair, enum session_state state)
+static bool match_pair(const struct filter *filter, const struct pair *pair)
 {
 	unsigned int fields = filter->fields;
 
@@ -159,7 +183,15 @@ bool filter_match(const struct filter *filter, const struct pair *pair, enum ses
 		return false;
 	if ((fields & FILTER_EXTERNAL) && !endpoint_filter_match(&filter->external, pair->external))
 		return false;
-	if ((fields & FILTER_REMOTE) && !endpoint_filter_match(&filter->remote, pair->remote))
-		return false;
-	return !(fields & FILTER_STATE) || filter->state == state;
+	return !(fields & FILTER_REMOTE) || endpoint_filter_match(&filter->remote, pair->remote);
+}
+
+bool filter_match(const struct filter *filter, const struct pair *pair, enum session_state state)
+{
+	return match_pair(filter, pair) && (!(filter->fields & FILTER_STATE) || filter->state == state);
+}
+
+bool filter_match_failure(const struct filter *filter, const struct pair *pair, enum reason reason)
+{
+	return match_pair(filter, pair) && (!(filter->fields & FILTER_REASON) || filter->reason == reason);
 }

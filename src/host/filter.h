@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which sessions or mappings a verb is about: proto=tcp internal=ADDR[:PORT] external=.. remote=.. state=.. */
+/* Which sessions, mappings or failures a verb is about: proto=tcp internal=ADDR[:PORT] external=.. remote=.. state=..
+ * reason=..
+ */
 #ifndef BAUTA_FILTER_H
 #define BAUTA_FILTER_H
 
@@ -17,9 +19,11 @@ enum filter_field {
 	FILTER_EXTERNAL = 4,
 	FILTER_REMOTE = 8,
 	FILTER_STATE = 16,
+	FILTER_REASON = 32,
 	FILTER_SESSION = 31, /* what a session can be chosen by */
 	FILTER_MAPPING = 7,
 	FILTER_PORTS = 5,
+	FILTER_FAILURE = 47,
 };
 
 /* ADDR, ADDR/LENGTH, ADDR:PORT, ADDR/LENGTH:PORT or :PORT. */
@@ -34,6 +38,7 @@ struct filter {
 	unsigned int fields; /* those that were given */
 	__u8 proto;
 	enum session_state state;
+	enum reason reason;
 	struct endpoint_filter internal;
 	struct endpoint_filter external;
 	struct endpoint_filter remote;
@@ -43,6 +48,7 @@ struct filter {
 int filter_add(struct filter *filter, const char *word, unsigned int allowed, struct fault *fault);
 
 bool filter_match(const struct filter *filter, const struct pair *pair, enum session_state state);
+bool filter_match_failure(const struct filter *filter, const struct pair *pair, enum reason reason);
 bool endpoint_filter_match(const struct endpoint_filter *filter, struct endpoint endpoint);
 
 #endif

@@ -71,6 +71,33 @@ static void test_choice(void **state)
 	}
 }
 
+static void test_failures(void **state)
+{
+	static const struct {
+		const char *words[2];
+		bool match;
+	} cases[] = {
+		{ { NULL }, true },
+		{ { "reason=no-port" }, true },
+		{ { "reason=no-room" }, false },
+		{ { "reason=no-port", "proto=udp" }, false },
+		{ { "reason=no-port", "internal=192.168.0.5" }, true },
+	};
+	struct pair pair = { .internal = at("192.168.0.5:1000"), .remote = at("192.0.2.8:80"), .proto = IPPROTO_TCP };
+
+	(void)state;
+	for (size_t i = 0; i < NUM(cases); i++) {
+		struct filter filter = {};
+		struct fault fault;
+
+		for (int n = 0; n < 2 && cases[i].words[n]; n++)
+			if (filter_add(&filter, cases[i].words[n], FILTER_FAILURE, &fault))
+				fail_msg("%s", fault.text);
+		if (filter_match_failure(&filter, &pair, REFUSED_NO_PORT) != cases[i].match)
+			fail_msg("case %zu: %s", i, cases[i].words[0]);
+	}
+}
+
 static void test_refusals(void **state)
 {
 	static const struct {
@@ -90,6 +117,10 @@ static void test_refusals(void **state)
 		{ "state=active", FILTER_MAPPING, "proto=, internal= and external= are accepted" },
 		{ "remote=192.0.2.8", FILTER_PORTS, "proto= and external= are accepted" },
 		{ "proto=tcp", 0, "nothing can be filtered" },
+		{ "reason=no-port", FILTER_SESSION, "remote= and state= are accepted" },
+		{ "state=active", FILTER_FAILURE, "proto=, internal=, external=, remote= and reason= are accepted" },
+		{ "reason=", FILTER_FAILURE, "no-port" },
+		{ "reason=outbound", FILTER_FAILURE, "no-port" },
 		{ "remote=", FILTER_SESSION, "ADDRESS/LENGTH" },
 		{ "remote=:", FILTER_SESSION, "ADDRESS/LENGTH" },
 		{ "remote=:65536", FILTER_SESSION, "ADDRESS/LENGTH" },
@@ -131,6 +162,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_choice),
+		cmocka_unit_test(test_failures),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_twice),
 	};
