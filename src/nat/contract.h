@@ -356,15 +356,23 @@ struct host_ports {
 	__u64 fresh[PORT_WORDS];
 };
 
+#define MAX_QUOTA 65536 /* internal hosts that something can be counted for */
+
 /* What an internal host has, if there are quotas: sessions and mappings with ENTRY_QUOTA. Its lock is a stripe. */
 struct quota {
-	__be32 addr;
-	__u32 dead; /* about to be deleted: not to be used any more */
+	union {
+		struct {
+			__be32 addr;
+			__u32 dead; /* not to be used: not yet, or not any more */
+		};
+		__u64 who; /* both, to compare at once */
+	};
 	__u32 num_sessions;
 	__u32 num_ports;
 	__u32 second;  /* of the gateway's clock */
 	__u32 num_new; /* in that second */
 };
+_Static_assert(sizeof(struct quota) == 24, "no padding");
 
 /* ---- limits and events ---------------------------------------------------------------------------------------- */
 
