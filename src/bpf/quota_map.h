@@ -10,7 +10,7 @@
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, MAX_QUOTA);
+	__uint(max_entries, MAX_QUOTA_HOST);
 	__type(key, __be32);
 	__type(value, struct quota);
 } quotas SEC(".maps");

@@ -356,7 +356,7 @@ struct host_ports {
 	__u64 fresh[PORT_WORDS];
 };
 
-#define MAX_QUOTA 65536 /* internal hosts that something can be counted for */
+#define MAX_QUOTA_HOST 65536 /* internal hosts that something can be counted for */
 
 /* What an internal host has, if there are quotas: sessions and mappings with ENTRY_QUOTA. Its lock is a stripe. */
 struct quota {
