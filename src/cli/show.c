@@ -18,6 +18,7 @@ static const struct subject {
 	{ "sessions", show_sessions, FILTER_SESSION },
 	{ "mappings", show_mappings, FILTER_MAPPING },
 	{ "ports", show_ports, FILTER_PORTS },
+	{ "quotas", show_quotas, FILTER_INTERNAL },
 	{ "drops", show_drops, 0 },
 	{ "config", show_config, 0 },
 };
@@ -44,11 +45,11 @@ static error_t take(int key, char *arg, struct argp_state *state)
 
 static const struct command command = {
 	.verb = "show",
-	.words = "[status|sessions|mappings|ports|drops|config] [FILTER...]",
+	.words = "[status|sessions|mappings|ports|quotas|drops|config] [FILTER...]",
 	.doc = "Print one thing about an instance.\v"
 	       "A FILTER is proto=tcp, internal=ADDR[/LEN][:PORT], external=.., remote=.. or state=..; sessions take "
 	       "all "
-	       "of them, mappings the first three, ports proto= and external=.",
+	       "of them, mappings the first three, ports proto= and external=, quotas internal=.",
 	.takes = TAKES_IFACE | TAKES_JSON,
 	.take = take,
 };
@@ -63,7 +64,7 @@ static const struct subject *find_subject(struct words *words)
 			words->word[0] = NULL;
 			return &subjects[i];
 		}
-	die_usage("show: \"%s\" cannot be shown; status, sessions, mappings, ports, drops and config can",
+	die_usage("show: \"%s\" cannot be shown; status, sessions, mappings, ports, quotas, drops and config can",
 		  words->word[0]);
 }
 
