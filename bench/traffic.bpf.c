@@ -2,22 +2,11 @@
 /*
  * The bench's generator and sinks.
  *
- * The generators run as live frames (BPF_F_TEST_XDP_LIVE_FRAMES) and redirect into their side's veth. The kernel recycles
- * the frames without setting them up again, and a NAT has rewritten them on their way: so every packet is written whole.
+ * The generators run as live frames (BPF_F_TEST_XDP_LIVE_FRAMES) and redirect into their side's veth.
  * The sinks drop what the generator made as early as the kernel can, and count it.
  */
-#include <linux/bpf.h>
-#include <linux/if_ether.h>
-#include <linux/in.h>
-
-#include <bpf/bpf_endian.h>
-#include <bpf/bpf_helpers.h>
-
 #include "traffic.h"
-
-#define MAGIC bpf_htons(0xba07)
-#define IP_LENGTH (sizeof(struct frame) - sizeof(struct ethhdr))
-#define UDP_LENGTH (IP_LENGTH - 20)
+#include "frame.bpf.h"
 
 const volatile struct side inside;
 const volatile struct side outside;
@@ -66,12 +55,6 @@ static __always_inline __u32 session_next(void)
 	return (x >> 24) & generator.session_mask;
 }
 
-static __always_inline void store_address(__be16 *words, __u32 address)
-{
-	words[0] = bpf_htons(address >> 16);
-	words[1] = bpf_htons(address & 0xffff);
-}
-
 static __always_inline void write_tag(struct frame *frame, __u32 session)
 {
 	__u32 remote = session & generator.remote_mask;
@@ -88,54 +71,6 @@ static __always_inline void write_tag(struct frame *frame, __u32 session)
 	frame->remote_port = bpf_htons(443 + remote / 8);
 }
 
-static __always_inline void copy_address(__be16 *to, const __be16 *from)
-{
-	to[0] = from[0];
-	to[1] = from[1];
-}
-
-static __always_inline void write_link(struct frame *frame, const volatile struct side *side)
-{
-	for (int i = 0; i < 3; i++) {
-		frame->eth_destination[i] = side->next_hop[i];
-		frame->eth_source[i] = side->source[i];
-	}
-	frame->eth_type = bpf_htons(ETH_P_IP);
-}
-
-static __always_inline __u16 checksum_fold(__u32 sum)
-{
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return ~sum;
-}
-
-/* Everything but the endpoints, which are in place by now. */
-static __always_inline void write_headers(struct frame *frame)
-{
-	__u32 addresses =
-		frame->ip_source[0] + frame->ip_source[1] + frame->ip_destination[0] + frame->ip_destination[1];
-	__u32 sum;
-
-	frame->ip_version = bpf_htons(0x4500);
-	frame->ip_length = bpf_htons(IP_LENGTH);
-	frame->ip_id = 0;
-	frame->ip_fragment = bpf_htons(0x4000);
-	frame->ip_ttl_protocol = bpf_htons(64 << 8 | IPPROTO_UDP);
-	sum = addresses + frame->ip_version + frame->ip_length + frame->ip_fragment + frame->ip_ttl_protocol;
-	frame->ip_check = checksum_fold(sum);
-
-	frame->udp_length = bpf_htons(UDP_LENGTH);
-	sum = addresses + bpf_htons(IPPROTO_UDP) + frame->udp_length;
-	sum += frame->udp_source + frame->udp_destination + frame->udp_length;
-	sum += frame->magic + frame->session[0] + frame->session[1];
-	sum += frame->internal_address[0] + frame->internal_address[1] + frame->internal_port;
-	sum += frame->remote_address[0] + frame->remote_address[1] + frame->remote_port;
-	frame->udp_check = checksum_fold(sum);
-	if (!frame->udp_check) /* RFC 768: a computed zero is sent as all ones. */
-		frame->udp_check = 0xffff;
-}
-
 SEC("xdp")
 int generate_outbound(struct xdp_md *ctx)
 {
@@ -145,12 +80,7 @@ int generate_outbound(struct xdp_md *ctx)
 		return XDP_ABORTED;
 
 	write_tag(frame, session_next());
-	write_link(frame, &inside);
-	copy_address(frame->ip_source, frame->internal_address);
-	copy_address(frame->ip_destination, frame->remote_address);
-	frame->udp_source = frame->internal_port;
-	frame->udp_destination = frame->remote_port;
-	write_headers(frame);
+	write_outbound(frame, &inside);
 	generator.sent++;
 	return bpf_redirect(inside.ifindex, 0);
 }
@@ -201,10 +131,9 @@ static __always_inline void sink_capture(const struct frame *frame)
 /* The frame, if the generator made it; else it is counted, and NULL. */
 static __always_inline struct frame *sink_take(struct xdp_md *ctx)
 {
-	struct frame *frame = (void *)(long)ctx->data;
+	struct frame *frame = frame_of(ctx);
 
-	if ((void *)(frame + 1) > (void *)(long)ctx->data_end || frame->eth_type != bpf_htons(ETH_P_IP) ||
-	    frame->magic != MAGIC) {
+	if (!frame) {
 		count(SINK_STRAY);
 		return NULL;
 	}

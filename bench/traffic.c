@@ -16,20 +16,15 @@
  */
 #include "traffic.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -38,6 +33,8 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+
+#include "side.h"
 
 #include "bench/traffic.skel.h"
 
@@ -51,12 +48,6 @@
 #define POLL_NS 50000
 #define CREATE_LIMIT_NS 60000000000ULL
 #define MAX_CPUS 1024
-
-struct namespace
-{
-	int fd;
-	const char *device;
-};
 
 struct bench {
 	struct traffic *skel;
@@ -88,18 +79,6 @@ struct clocks {
 	__u64 delivered;
 	__u64 stray;
 };
-
-static void __attribute__((noreturn, format(printf, 1, 2))) die(const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	fputs("traffic: ", stderr);
-	vfprintf(stderr, format, arguments);
-	fputc('\n', stderr);
-	va_end(arguments);
-	exit(1);
-}
 
 /* ---- reading clocks -------------------------------------------------------------------------------------------- */
 
@@ -146,7 +125,7 @@ static __u64 softirqd_read(int fd)
 	ssize_t length = pread(fd, text, sizeof(text) - 1, 0);
 
 	if (length < 0)
-		die("cannot read the CPU time of ksoftirqd: %s", strerror(errno));
+		side_die("cannot read the CPU time of ksoftirqd: %s", strerror(errno));
 	text[length] = '\0';
 	return strtoull(text, NULL, 10);
 }
@@ -168,7 +147,7 @@ static void ticks_read(int cpu, struct clocks *ret_clocks)
 	if (stat)
 		fclose(stat);
 	if (!found)
-		die("/proc/stat has no line for CPU %d", cpu);
+		side_die("/proc/stat has no line for CPU %d", cpu);
 	ret_clocks->softirq_ticks = softirq + irq;
 	ret_clocks->idle_ticks = idle + iowait;
 	ret_clocks->steal_ticks = steal;
@@ -179,7 +158,7 @@ static __u64 count_read(const struct bench *bench, __u32 which)
 	__u64 per_cpu[MAX_CPUS], sum = 0;
 
 	if (bpf_map_lookup_elem(bpf_map__fd(bench->skel->maps.counts), &which, per_cpu))
-		die("cannot read the sink's counters: %s", strerror(errno));
+		side_die("cannot read the sink's counters: %s", strerror(errno));
 	for (int i = 0; i < libbpf_num_possible_cpus(); i++)
 		sum += per_cpu[i];
 	return sum;
@@ -216,12 +195,6 @@ static void pause_ns(long nanoseconds)
 	nanosleep(&pause, NULL);
 }
 
-static void namespace_enter(const struct namespace *namespace)
-{
-	if (setns(namespace->fd, CLONE_NEWNET))
-		die("cannot enter the namespace of %s: %s", namespace->device, strerror(errno));
-}
-
 static void generator_set(const struct bench *bench, __u32 num_sessions, enum order order)
 {
 	struct generator *generator = &bench->skel->bss->generator;
@@ -241,17 +214,13 @@ static void *run_thread(void *argument)
 	struct frame frame = { 0 };
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = &frame, .data_size_in = sizeof(frame),
 		    .repeat = run->num_frames, .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
-	cpu_set_t cpus;
 	int error;
 
-	CPU_ZERO(&cpus);
-	CPU_SET(run->bench->cpu, &cpus);
-	if (sched_setaffinity(0, sizeof(cpus), &cpus))
-		die("cannot run on CPU %d: %s", run->bench->cpu, strerror(errno));
-	namespace_enter(run->namespace);
+	side_bind_cpu(run->bench->cpu);
+	side_enter(run->namespace);
 	error = bpf_prog_test_run_opts(bpf_program__fd(run->program), &options);
 	if (error && error != -EINTR)
-		die("cannot run the generator with live frames: %s", strerror(-error));
+		side_die("cannot run the generator with live frames: %s", strerror(-error));
 	return NULL;
 }
 
@@ -266,11 +235,11 @@ static void run_start(const struct bench *bench, const char *direction, __u32 nu
 		ret_run->namespace = &bench->outside;
 		ret_run->program = bench->skel->progs.generate_inbound;
 	} else {
-		die("direction \"%s\": outbound or inbound", direction);
+		side_die("direction \"%s\": outbound or inbound", direction);
 	}
 	if (pthread_create(&ret_run->thread, NULL, run_thread, ret_run) ||
 	    pthread_getcpuclockid(ret_run->thread, &ret_run->clock))
-		die("cannot start the generator's thread");
+		side_die("cannot start the generator's thread");
 }
 
 /* The test run has ended: waits for what is still in a ring. Returns how many of its frames never arrived. */
@@ -369,19 +338,19 @@ static void pcap_write(const struct bench *bench, const char *path)
 	FILE *file = fopen(path, "w");
 
 	if (!file)
-		die("cannot write %s: %s", path, strerror(errno));
+		side_die("cannot write %s: %s", path, strerror(errno));
 	fwrite(header, sizeof(header), 1, file);
 	for (__u32 i = 0; i < bench->skel->bss->captured; i++) {
 		const __u32 record[] = { 0, i, sizeof(struct frame), sizeof(struct frame) };
 		struct frame frame;
 
 		if (bpf_map_lookup_elem(bpf_map__fd(bench->skel->maps.capture), &i, &frame))
-			die("cannot read captured frame %u: %s", i, strerror(errno));
+			side_die("cannot read captured frame %u: %s", i, strerror(errno));
 		fwrite(record, sizeof(record), 1, file);
 		fwrite(&frame, sizeof(frame), 1, file);
 	}
 	if (fclose(file))
-		die("cannot write %s: %s", path, strerror(errno));
+		side_die("cannot write %s: %s", path, strerror(errno));
 }
 
 static void do_capture(const struct bench *bench, const char *direction, __u32 num_sessions, const char *path)
@@ -413,9 +382,9 @@ static void command_do(const struct bench *bench, const char *line)
 	else if (sscanf(line, "capture %15s %u %1023s", direction, &num_sessions, path) == 3)
 		command = CAPTURE;
 	if (command == NONE)
-		die("cannot understand \"%s\": create, run or capture, as traffic.c says", line);
+		side_die("cannot understand \"%s\": create, run or capture, as traffic.c says", line);
 	if (num_sessions == 0 || num_sessions > MAX_SESSIONS || num_sessions & (num_sessions - 1))
-		die("%u sessions: a power of two up to %u", num_sessions, MAX_SESSIONS);
+		side_die("%u sessions: a power of two up to %u", num_sessions, MAX_SESSIONS);
 
 	if (command == CREATE)
 		do_create(bench, num_sessions);
@@ -428,60 +397,15 @@ static void command_do(const struct bench *bench, const char *line)
 
 /* ---- start ----------------------------------------------------------------------------------------------------- */
 
-static void mac_parse(const char *text, __be16 ret_mac[3])
-{
-	unsigned int byte[6];
-
-	if (sscanf(text, "%x:%x:%x:%x:%x:%x", &byte[0], &byte[1], &byte[2], &byte[3], &byte[4], &byte[5]) != 6)
-		die("MAC address \"%s\": six bytes, as in 02:00:00:00:00:01", text);
-	for (int i = 0; i < 3; i++)
-		ret_mac[i] = htons(byte[2 * i] << 8 | byte[2 * i + 1]);
-}
-
-/* argument: NAMESPACE DEVICE NEXT-HOP-MAC. Leaves the thread in that namespace. */
-static void side_open(char **argument, struct namespace *ret_namespace, struct side *ret_side)
-{
-	struct ifreq request = { 0 };
-	char path[256];
-	int socket_fd;
-
-	snprintf(path, sizeof(path), "/run/netns/%s", argument[0]);
-	ret_namespace->device = argument[1];
-	ret_namespace->fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (ret_namespace->fd < 0)
-		die("cannot open %s: %s", path, strerror(errno));
-	namespace_enter(ret_namespace);
-
-	ret_side->ifindex = if_nametoindex(argument[1]);
-	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", argument[1]);
-	socket_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (!ret_side->ifindex || socket_fd < 0 || ioctl(socket_fd, SIOCGIFHWADDR, &request))
-		die("no interface %s in namespace %s", argument[1], argument[0]);
-	close(socket_fd);
-	memcpy(ret_side->source, request.ifr_hwaddr.sa_data, sizeof(ret_side->source));
-	mac_parse(argument[2], ret_side->next_hop);
-}
-
-static struct bpf_link *sink_attach(const struct namespace *namespace, const struct bpf_program *program, __u32 ifindex)
-{
-	struct bpf_link *link;
-
-	namespace_enter(namespace);
-	link = bpf_program__attach_xdp(program, ifindex);
-	if (!link)
-		die("cannot attach the sink to %s: %s", namespace->device, strerror(errno));
-	return link;
-}
-
 static void bench_open(char **argument, struct bench *ret_bench)
 {
 	struct side inside = { 0 }, outside = { 0 };
 	struct traffic *skel = traffic__open();
 
 	if (!skel)
-		die("cannot open the BPF programs: %s", strerror(errno));
+		side_die("cannot open the BPF programs: %s", strerror(errno));
 	if (libbpf_num_possible_cpus() > MAX_CPUS)
-		die("%d possible CPUs: at most %d", libbpf_num_possible_cpus(), MAX_CPUS);
+		side_die("%d possible CPUs: at most %d", libbpf_num_possible_cpus(), MAX_CPUS);
 	ret_bench->skel = skel;
 	ret_bench->cpu = atoi(argument[0]);
 	side_open(argument + 1, &ret_bench->inside, &inside);
@@ -490,17 +414,17 @@ static void bench_open(char **argument, struct bench *ret_bench)
 	memcpy((void *)&skel->rodata->outside, &outside, sizeof(outside));
 	skel->bss->generator.random = 0x9e3779b97f4a7c15;
 	if (traffic__load(skel))
-		die("cannot load the BPF programs: %s", strerror(errno));
-	skel->links.sink_inside = sink_attach(&ret_bench->inside, skel->progs.sink_inside, inside.ifindex);
-	skel->links.sink_outside = sink_attach(&ret_bench->outside, skel->progs.sink_outside, outside.ifindex);
+		side_die("cannot load the BPF programs: %s", strerror(errno));
+	skel->links.sink_inside = side_attach(&ret_bench->inside, skel->progs.sink_inside, inside.ifindex);
+	skel->links.sink_outside = side_attach(&ret_bench->outside, skel->progs.sink_outside, outside.ifindex);
 
 	ret_bench->learned = mmap(NULL, MAX_SESSIONS * sizeof(struct learned), PROT_READ | PROT_WRITE, MAP_SHARED,
 				  bpf_map__fd(skel->maps.learned), 0);
 	if (ret_bench->learned == MAP_FAILED)
-		die("cannot map the table of learned endpoints: %s", strerror(errno));
+		side_die("cannot map the table of learned endpoints: %s", strerror(errno));
 	ret_bench->softirqd = softirqd_open(ret_bench->cpu);
 	if (ret_bench->softirqd < 0)
-		die("no ksoftirqd/%d with a schedstat in /proc", ret_bench->cpu);
+		side_die("no ksoftirqd/%d with a schedstat in /proc", ret_bench->cpu);
 }
 
 static void signal_ignore(int number)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The frames of the bench and its set of sessions, as the generator, the sinks and traffic.c agree on them. */
+/* The set of sessions and the generator's state, as the generator, the sinks and traffic.c agree on them. */
 #ifndef BENCH_TRAFFIC_H
 #define BENCH_TRAFFIC_H
 
 #include <linux/types.h>
+
+#include "frame.h"
 
 /*
  * The set of sessions. Session s of N (a power of two) is the pair of
@@ -27,43 +29,6 @@ enum order {
 };
 
 /*
- * 60 bytes in memory are 64 on the wire, with the check sequence. Fields are 16-bit words: the frame starts at an even
- * address, and checksums add 16-bit words. The tag repeats the endpoints as they are inside the gateway, so that who
- * looks at a frame outside knows what it was, whatever was done to its headers.
- */
-struct frame {
-	__be16 eth_destination[3];
-	__be16 eth_source[3];
-	__be16 eth_type;
-	__be16 ip_version;
-	__be16 ip_length;
-	__be16 ip_id;
-	__be16 ip_fragment;
-	__be16 ip_ttl_protocol;
-	__be16 ip_check;
-	__be16 ip_source[2];
-	__be16 ip_destination[2];
-	__be16 udp_source;
-	__be16 udp_destination;
-	__be16 udp_length;
-	__be16 udp_check;
-	__be16 magic;
-	__u16 session[2]; /* host order, low half first */
-	__be16 internal_address[2];
-	__be16 internal_port;
-	__be16 remote_address[2];
-	__be16 remote_port;
-};
-_Static_assert(sizeof(struct frame) == 60, "60 bytes and the check sequence make a 64-byte frame");
-
-/* What a program of the generator needs of its side: written before load. */
-struct side {
-	__u32 ifindex;
-	__be16 source[3];
-	__be16 next_hop[3];
-};
-
-/*
  * The generator's state. There is one generator; only it writes random, sent and next while it runs. User space sets all
  * before, and changes order meanwhile.
  */
@@ -75,13 +40,6 @@ struct generator {
 	__u32 remote_mask;
 	__u32 remote_shift;
 	__u32 order; /* enum order */
-};
-
-/* Where the remote has to answer to: what the sink outside saw as a session's source. All zero: nothing seen yet. */
-struct learned {
-	__be16 address[2];
-	__be16 port;
-	__be16 zero;
 };
 
 enum sink_count {
