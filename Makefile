@@ -236,7 +236,7 @@ format:
 
 # ---- everything from nothing ---------------------------------------------------------------------------------------
 
-.PHONY: deps check demo bench bench-store fuzz install clean help
+.PHONY: deps check demo bench bench-ports bench-store fuzz install clean help
 STAGES := $(addprefix check-,build format lint unit kernel prog lab kernels)
 .PHONY: $(STAGES)
 
@@ -261,11 +261,15 @@ demo: deps
 
 bench: deps
 	$(REMAKE) all bench-programs
-	@bench/run
+	@bench/run $(BENCH)
+
+bench-ports: deps
+	$(REMAKE) all bench-programs
+	@bench/run --only ports $(BENCH)
 
 bench-store: deps
 	$(REMAKE) $(B)/bench/store
-	@$(B)/bench/store
+	@$(B)/bench/store $(BENCH)
 
 TO         := $(DESTDIR)$(PREFIX)
 COMPLETION := packaging/bauta.bash-completion
@@ -288,7 +292,8 @@ help:
 		'make check         deps, then every check (as root); single stages:' \
 		'                   $(STAGES)' \
 		'make fuzz          every fuzz target for FUZZ_TIME=$(FUZZ_TIME) seconds' \
-		'make bench         the packet path against plain forwarding and nftables; make bench-store: the table alone' \
+		'make bench         the packet path and the choice of ports against plain forwarding and nftables' \
+		'                   make bench-ports: the ports; make bench-store: the table; BENCH=--quick: options' \
 		'make format        lay out the C sources' \
 		'make install       to PREFIX=$(PREFIX), below DESTDIR' \
 		'make clean         remove $(B)/'

@@ -13,13 +13,17 @@ import time
 import descriptors
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-TRAFFIC = TOP / "build/bench/traffic"
+PROGRAMS = TOP / "build/bench"
 
 EXTERNAL = "192.0.2.1"
 MAC_INSIDE = "02:ba:00:00:00:01"
 MAC_GATEWAY_INTERNAL = "02:ba:00:00:00:02"
 MAC_GATEWAY_EXTERNAL = "02:ba:00:00:00:03"
 MAC_OUTSIDE = "02:ba:00:00:00:04"
+
+DEFAULT_PORTS = (1024, 65535)   # what the kernel's masquerade uses of itself
+
+MAX_FILL = 65536                # ports, and flows that can hold them
 
 READY_LIMIT_S = 30
 COMMAND_LIMIT_S = 120
@@ -42,10 +46,10 @@ def ip_batch(namespace, lines):
 
 
 class Traffic:
-    """The program build/bench/traffic, at work between two namespaces."""
+    """A program of build/bench that makes and takes packets, at work between two namespaces: "traffic" or "burst"."""
 
-    def __init__(self, cpu, inside, outside):
-        self.process = subprocess.Popen([TRAFFIC, str(cpu), *inside, *outside], text=True, bufsize=1,
+    def __init__(self, program, cpu, inside, outside):
+        self.process = subprocess.Popen([PROGRAMS / program, str(cpu), *inside, *outside], text=True, bufsize=1,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
             self.answer(READY_LIMIT_S)
@@ -58,7 +62,7 @@ class Traffic:
         line = self.process.stdout.readline() if readable else ""
         if not line:
             self.process.kill()
-            raise LabError(self.process.stderr.read().strip() or f"traffic did not answer within {limit_s} s")
+            raise LabError(self.process.stderr.read().strip() or f"the generator did not answer within {limit_s} s")
         return json.loads(line)
 
     def ask(self, *words):
@@ -82,9 +86,11 @@ class Lab:
     external = None     # what the sink outside must see as source; None: the internal address
     ttl = 63
 
-    def __init__(self, cpu, capacity):
+    def __init__(self, cpu, capacity, program="traffic", ports=DEFAULT_PORTS):
         self.cpu = cpu
         self.capacity = capacity
+        self.program = program
+        self.ports = ports
         self.namespaces = {}
         self.traffic = None
         self.sessions = None    # how many were established
@@ -149,7 +155,7 @@ class Lab:
             call("ip", "netns", "exec", self.namespaces["gateway"], "ethtool", "-K", device, "gro", "on")
 
     def open_traffic(self):
-        self.traffic = Traffic(self.cpu, (self.namespaces["inside"], "eth0", MAC_GATEWAY_INTERNAL),
+        self.traffic = Traffic(self.program, self.cpu, (self.namespaces["inside"], "eth0", MAC_GATEWAY_INTERNAL),
                                (self.namespaces["outside"], "eth0", MAC_GATEWAY_EXTERNAL))
 
     def start(self):
@@ -161,6 +167,9 @@ class Lab:
     def sessions_held(self):
         """How many sessions the translator says it holds; None where there are none to hold."""
         return None
+
+    def forget(self, address):
+        """Ends the sessions of an internal host."""
 
     def background_cpu_s(self):
         """CPU time of what serves it beside the packets' path."""
@@ -184,7 +193,7 @@ class Bare(Lab):
         self.add_link("inside", "eth0", MAC_INSIDE, "outside", "eth0", MAC_OUTSIDE)
 
     def open_traffic(self):
-        self.traffic = Traffic(self.cpu, (self.namespaces["inside"], "eth0", MAC_OUTSIDE),
+        self.traffic = Traffic(self.program, self.cpu, (self.namespaces["inside"], "eth0", MAC_OUTSIDE),
                                (self.namespaces["outside"], "eth0", MAC_INSIDE))
 
 
@@ -204,13 +213,16 @@ class Nftables(Lab):
         table ip nat {
             chain postrouting {
                 type nat hook postrouting priority srcnat; policy accept;
-                oifname "eth0" masquerade
+                oifname "eth0" %s
             }
         }
     """
 
     def start(self):
-        call("ip", "netns", "exec", self.namespaces["gateway"], "nft", "-f", "-", input=self.RULES)
+        statement = "masquerade"
+        if self.ports != DEFAULT_PORTS:
+            statement = f"meta l4proto udp masquerade to :{self.ports[0]}-{self.ports[1]}"
+        call("ip", "netns", "exec", self.namespaces["gateway"], "nft", "-f", "-", input=self.RULES % statement)
         for key in ("udp_timeout", "udp_timeout_stream"):
             self.set_sysctl("gateway", f"net.netfilter.nf_conntrack_{key}", 3600)
 
@@ -218,24 +230,27 @@ class Nftables(Lab):
         return int(call("ip", "netns", "exec", self.namespaces["gateway"],
                         "sysctl", "-n", "net.netfilter.nf_conntrack_count"))
 
+    def forget(self, address):
+        call("ip", "netns", "exec", self.namespaces["gateway"], PROGRAMS / "conntrack_flush", address)
+
 
 class Bauta(Lab):
     name = "bauta"
     title = "bauta on tc"
     external = EXTERNAL
-    program = TOP / "build/bauta"
+    binary = TOP / "build/bauta"
 
-    def __init__(self, cpu, capacity):
-        super().__init__(cpu, capacity)
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
         self.daemon = None
         self.messages = []
 
     def start(self):
-        if not os.access(self.program, os.X_OK):
-            raise LabError(f"{self.program} is not built")
+        if not os.access(self.binary, os.X_OK):
+            raise LabError(f"{self.binary} is not built")
         self.daemon = subprocess.Popen(
-            ["ip", "netns", "exec", self.namespaces["gateway"], self.program, "run", "-e", "eth0",
-             "-p", "1024-65535", "--sessions", str(self.capacity)],
+            ["ip", "netns", "exec", self.namespaces["gateway"], self.binary, "run", "-e", "eth0",
+             "-p", f"{self.ports[0]}-{self.ports[1]}", "--sessions", str(self.capacity)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         ready = threading.Event()
         threading.Thread(target=self.listen, args=(ready,), daemon=True).start()
@@ -261,7 +276,11 @@ class Bauta(Lab):
 
     def sessions_held(self):
         return json.loads(call("ip", "netns", "exec", self.namespaces["gateway"],
-                               self.program, "show", "status", "-j", "-e", "eth0"))["sessions"]
+                               self.binary, "show", "status", "-j", "-e", "eth0"))["sessions"]
+
+    def forget(self, address):
+        call("ip", "netns", "exec", self.namespaces["gateway"],
+             self.binary, "flush", "-e", "eth0", f"internal={address}")
 
     def background_cpu_s(self):
         with open(f"/proc/{self.daemon.pid}/stat") as stat:
@@ -329,3 +348,8 @@ def wait_for_rest(cpu, limit_s=2.0, busy_share=0.1):
         total_now, idle_now = busy()
         if idle_now - idle >= (1 - busy_share) * (total_now - total):
             return
+
+
+def wait_for_second():
+    """Waits until a new second of the clock has begun, in which whoever limits answers by the second starts anew."""
+    time.sleep(1.02 - time.monotonic() % 1)

@@ -4,6 +4,9 @@
 import statistics
 
 EXPECTED_RATIO = 0.75
+EXPECTED_PAIR_NS = 100          # to find a port and give it back, at PAIR_OCCUPANCY
+PAIR_OCCUPANCY = 0.9999
+EXPECTED_REFUSAL = 50           # times cheaper than nftables'
 
 
 def spread(samples):
@@ -90,12 +93,59 @@ def verdict(entries):
     return "\n".join(lines)
 
 
+def share(part):
+    return f"{100 * part:.4g} %"
+
+
+def creation_by_occupancy(ports):
+    rows = [[share(entry["occupancy"]), entry["free"], cell(entry.get("bare")),
+             *(cell(entry["variants"].get(name)) for name in ("nft", "bauta")),
+             *(share(entry["passed"][name]) if name in entry["passed"] else "-" for name in ("nft", "bauta")),
+             *(cell(entry["known"].get(name)) for name in ("nft", "bauta")), ratio_cell(entry.get("bauta_to_nft"))]
+            for entry in ports["creation"]]
+    return table(["in use", "free", "generator+sink", "nft", "bauta", "nft found one", "bauta found one",
+                  "nft, old flow", "bauta, old flow", "bauta/nft"], rows)
+
+
+def refusal_table(ports):
+    told = {"nft": "nobody is told", "answered": "ICMP answer", "silent": "beyond 1000 answers a second"}
+    rows = [["nft" if entry["kind"] == "nft" else "bauta", told[entry["kind"]], entry["batch"], cell(entry),
+             ratio_cell(entry.get("nft_to_bauta"))] for entry in ports["refusal"]]
+    return table(["variant", "sender", "packets at a time", "ns", "nft/bauta"], rows)
+
+
+def ports_verdict(ports):
+    """One line for each expectation that there is a figure for."""
+    lines = []
+    for entry in ports["refusal"]:
+        value = entry.get("nft_to_bauta")
+        if value:
+            met = "met" if value["median"] >= EXPECTED_REFUSAL else \
+                f"NOT met: {EXPECTED_REFUSAL / value['median']:.1f} times too much"
+            what = f"a refused packet ({entry['kind']}, {entry['batch']} at a time)"
+            lines.append(f"  {what} costs at most 1/{EXPECTED_REFUSAL} of nftables': 1/{value['median']:.1f}  {met}")
+    return lines
+
+
+def ports_text(ports):
+    parts = ["", f"Ports {ports['range']} toward one remote endpoint, UDP, {ports['rounds']} rounds of {ports['samples']} "
+             "new flows whose own port is taken, one packet at a time:",
+             "ns per packet, generator and sink subtracted: median [min-max]", creation_by_occupancy(ports)]
+    if ports["refusal"]:
+        parts += ["", "A packet that is refused, because every port toward its remote is in use", refusal_table(ports)]
+    lines = ports_verdict(ports)
+    if lines:
+        parts += ["", "Expected of the choice of ports", *lines]
+    return parts
+
+
 def text(results):
     names = [name for name in results["variants"] if name != "bare"]
     parts = [f"{results['machine']['cpu_model']}, {results['machine']['kernel']}; CPU {results['cpu']}, "
-             f"{results['rounds']} rounds of {results['msec']} ms, interleaved",
-             "", "CPU ns per packet, generator and sink subtracted: median [min-max]",
-             packets_table(results["packets"], names)]
+             f"{results['rounds']} rounds of {results['msec']} ms, interleaved"]
+    if results["packets"]:
+        parts += ["", "CPU ns per packet, generator and sink subtracted: median [min-max]",
+                  packets_table(results["packets"], names)]
     if results["creation"]:
         parts += ["", "Sessions created, one per packet: CPU ns each (median [min-max]), and how many one core creates a second",
                   creation_table(results["creation"], [name for name in names if name != "plain"])]
@@ -107,6 +157,8 @@ def text(results):
     lines = verdict(results["packets"])
     if lines:
         parts += ["", f"Expected: bauta costs at most {EXPECTED_RATIO} of nftables masquerade", lines]
+    if results["ports"]:
+        parts += ports_text(results["ports"])
     for problem in results["problems"]:
         parts.append(f"problem: {problem}")
     return "\n".join(parts)

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What it takes to find a flow a port, by how many ports toward its remote are in use; and to refuse it when all are.
+
+Flows that keep their own ports fill the range toward one remote endpoint. Then come new ones, whose own ports are taken,
+from another internal host, one packet at a time; each is timed by itself (bench/burst.c), and forgotten before the next few.
+"""
+
+import collections
+import statistics
+
+import lab
+import report
+
+OCCUPANCIES = (0.5, 0.9, 0.99, 0.999, 0.9999)
+PROBE_HOST = "10.1.1.1"
+VARIANTS = ("bare", "nft", "bauta")
+MAX_BURST = 64
+MAX_PROBE = 4096        # bench/burst.h
+BATCHES = (1, 64)       # packets that come by themselves, and packets that come together
+SEED = 20821
+DISTURBED = 20          # times the median: not the packet's doing, but an interrupt's or the hypervisor's
+ICMP_LIMIT = 1000       # answers a second
+BURST_LIMIT_NS = 500_000_000
+ANSWER_TRIES = 4
+
+
+class Ports:
+    """One run over all occupancies; fills `results` and tells `problem` what went wrong."""
+
+    def __init__(self, options, problem):
+        self.options = options
+        self.problem = problem
+        self.first, self.last = options.ports
+        self.total = self.last - self.first + 1
+        self.results = {"range": f"{self.first}-{self.last}", "ports": self.total, "rounds": options.rounds,
+                        "samples": options.samples, "creation": [], "refusal": []}
+        self.labs = []
+
+    # ---- one variant at one occupancy
+
+    def fill(self, one, number):
+        """Every filling flow is there, on a port of its own, or it is something else that would be measured."""
+        answer = one.traffic.ask("fill", number)
+        held = one.sessions_held()
+        if answer["learned"] != number or answer["distinct"] != number or held not in (None, number):
+            raise lab.LabError(f"{answer['learned']} of {number} flows came out, on {answer['distinct']} ports; "
+                               f"it holds {held}")
+
+    def burst(self, one, filled, number, batch=1):
+        """Packets of so many new flows; then those are forgotten."""
+        answer = one.traffic.ask("probe", filled, number, batch)
+        if answer["lost"]:
+            raise lab.LabError(f"{answer['lost']} packets of a flow that was there got lost")
+        if one.external and answer["learned"] != answer["distinct"]:
+            raise lab.LabError(f"{answer['learned']} flows came out on {answer['distinct']} ports")
+        if answer["passed"]:
+            one.forget(PROBE_HOST)
+        return answer
+
+    @staticmethod
+    def mean(samples):
+        limit = DISTURBED * statistics.median(samples)
+        return statistics.mean(sample for sample in samples if sample <= limit)
+
+    def sample_new(self, one, filled):
+        """Mean ns of a new flow's packet and of one of a flow that is there, and the share of new flows that came through.
+        The first new flow of each burst gets everything warm, and does not count.
+        """
+        new, known, passed, sent = [], [], 0, 0
+        number = 1 + max(1, min(MAX_BURST, self.options.samples, (self.total - filled) // 3))
+        while len(new) < self.options.samples:
+            answer = self.burst(one, filled, number)
+            new += answer["new_ns"][1:]
+            known += answer["known_ns"]
+            passed += answer["passed"]
+            sent += number
+        return self.mean(new), self.mean(known), passed / sent
+
+    def refuse(self, one, number, batch):
+        answer = self.burst(one, self.total, number, batch)
+        if answer["passed"] and one.external:
+            raise lab.LabError(f"{answer['passed']} flows got a port where there is none")
+        return answer
+
+    def sample_refused(self, one, batch, answered):
+        """Mean ns of packets that are refused; answered: all or none of them by ICMP. None if that cannot be had."""
+        estimate_ns = max(self.refuse(one, 2, 1)["new_ns"])
+        number = min(MAX_PROBE, ICMP_LIMIT, BURST_LIMIT_NS // estimate_ns) // batch * batch
+        if not number or answered is False and ICMP_LIMIT * estimate_ns > BURST_LIMIT_NS:
+            return None
+        for _ in range(ANSWER_TRIES):
+            if answered is False:
+                self.refuse(one, ICMP_LIMIT, 1)
+            answer = self.refuse(one, number, batch)
+            if answered is None or answer["answers"] == (number if answered else 0):
+                return self.mean(answer["new_ns"]) if batch == 1 else answer["ns"] / number
+            lab.wait_for_second()
+        return None
+
+    # ---- all variants, in turn
+
+    def turn(self, number, names=VARIANTS):
+        able = [one for one in self.labs if one.name in names]
+        start = number % max(1, len(able))
+        return able[start:] + able[:start]
+
+    def give_up(self, one, error):
+        self.problem(f"{one.name}, ports: no further figures: {error}")
+        self.labs.remove(one)
+
+    def fill_all(self, number):
+        for one in list(self.labs):
+            try:
+                self.fill(one, number)
+            except lab.LabError as error:
+                self.give_up(one, error)
+
+    def measure_new(self, occupancy):
+        filled = round(self.total * occupancy)
+        free = self.total - filled
+        if free < 4:
+            return
+        self.fill_all(filled)
+        new, known, passed = (collections.defaultdict(dict) for _ in range(3))
+        for number in range(self.options.rounds):
+            for one in self.turn(number):
+                try:
+                    new[one.name][number], known[one.name][number], passed[one.name][number] = \
+                        self.sample_new(one, filled)
+                except lab.LabError as error:
+                    self.give_up(one, error)
+        self.results["creation"].append({
+            "occupancy": occupancy, "filled": filled, "free": free, **report.cost(new),
+            "known": report.cost(known)["variants"],
+            "passed": {name: statistics.mean(shares.values()) for name, shares in passed.items() if name != "bare"}})
+
+    def measure_refused(self, batch):
+        """nft has one kind of refusal, which nobody hears of; bauta answers, up to a limit."""
+        kinds = {"bare": (("bare", None),), "nft": (("nft", None),), "bauta": (("answered", True), ("silent", False))}
+        rounds = collections.defaultdict(dict)
+        for number in range(self.options.rounds):
+            for one in self.turn(number):
+                try:
+                    for kind, answered in kinds[one.name]:
+                        sample = self.sample_refused(one, batch, answered)
+                        if sample is not None:
+                            rounds[kind][number] = sample
+                except lab.LabError as error:
+                    self.give_up(one, error)
+        bare = rounds.pop("bare", {})
+        net = {kind: report.above(samples, bare) for kind, samples in rounds.items()}
+        for kind, samples in net.items():
+            if not samples:
+                continue
+            entry = {"kind": kind, "batch": batch, **report.spread(samples.values())}
+            ratio = report.ratio(net.get("nft", {}), samples)
+            if kind != "nft" and ratio:
+                entry["nft_to_bauta"] = report.spread(ratio)
+            self.results["refusal"].append(entry)
+
+    def run(self, stack):
+        for name in VARIANTS:
+            if name not in self.options.variants:
+                continue
+            one = lab.VARIANTS[name](self.options.cpu, lab.MAX_FILL, program="burst", ports=self.options.ports)
+            try:
+                one.__enter__()
+            except lab.LabError as error:
+                self.problem(f"{name}, ports: {error}")
+                continue
+            stack.push(one.__exit__)
+            self.labs.append(one)
+            one.traffic.ask("flows", self.first, self.last, SEED)
+        for occupancy in OCCUPANCIES:
+            self.measure_new(occupancy)
+        self.fill_all(self.total)
+        for batch in BATCHES:
+            self.measure_refused(batch)
+        return self.results
