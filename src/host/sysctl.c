@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the kernel of this network namespace keeps for its own sockets, and the range that is left by default. */
+/* The settings of this network namespace's kernel: the ports it keeps for its own sockets, the range that is left by
+ * default, and single numbers.
+ */
 #include "sysctl.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Not /proc/sys alone: that is the network namespace of whoever opens it, which is what is wanted. */
 #define SYSCTL_DIR "/proc/sys/net/ipv4/"
@@ -119,4 +123,73 @@ int sysctl_read_default(struct ranges *ret_ranges, struct fault *fault)
 				 "(ip_local_port_range, ip_local_reserved_ports); give ports with -p");
 	*ret_ranges = ranges;
 	return 0;
+}
+
+/* ---- writing and single numbers --------------------------------------------------------------------------------- */
+
+/* The kernel takes a page at most of a list at a time, ends it behind a whole port, and adds what follows to it. */
+static int write_line(const char *path, const char *line, struct fault *fault)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	size_t len = strlen(line), done = 0;
+	int error = fd < 0 ? errno : 0;
+
+	while (!error && done < len) {
+		ssize_t num = write(fd, line + done, len - done);
+
+		if (num > 0)
+			done += num;
+		else
+			error = num ? errno : EIO;
+	}
+	if (fd >= 0)
+		close(fd);
+	return error ? fault_set_errno(fault, error, "cannot write %s", path) : 0;
+}
+
+int sysctl_write_ephemeral(__u16 first, __u16 last, struct fault *fault)
+{
+	char line[16];
+
+	snprintf(line, sizeof(line), "%u %u\n", first, last);
+	return write_line(SYSCTL_DIR "ip_local_port_range", line, fault);
+}
+
+int sysctl_write_reserved(const struct ranges *ranges, struct fault *fault)
+{
+	char *text = ranges_format(ranges);
+	char *line = NULL;
+	int error;
+
+	if (text && asprintf(&line, "%s\n", text) < 0)
+		line = NULL;
+	free(text);
+	if (!line)
+		return fault_set_errno(fault, ENOMEM, "cannot write a list of ports");
+	error = write_line(SYSCTL_DIR "ip_local_reserved_ports", line, fault);
+	free(line);
+	return error;
+}
+
+int sysctl_read_number(const char *name, int *ret_number, struct fault *fault)
+{
+	char *path, *line, *end;
+	long number;
+	int error = 0;
+
+	if (asprintf(&path, SYSCTL_DIR "%s", name) < 0)
+		return fault_set_errno(fault, ENOMEM, "cannot read %s", name);
+	line = read_line(path, fault);
+	if (!line) {
+		free(path);
+		return -EIO;
+	}
+	number = strtol(line, &end, 10);
+	if (end == line || *end)
+		error = fault_set(fault, EINVAL, "%s says \"%s\", which is not a number", path, line);
+	else
+		*ret_number = number;
+	free(line);
+	free(path);
+	return error;
 }
