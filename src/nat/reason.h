@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What every reason means: its verdict, its name in the interfaces, whether it is reported as an event, its sentence. */
+/* What every reason means: its verdict, who is told of it, its name in the interfaces and its sentence. */
 #ifndef BAUTA_REASON_H
 #define BAUTA_REASON_H
 
 #include "contract.h"
+#include "icmp.h"
 
 struct reason_text {
 	const char *name;
-	const char *meaning;
+	const char *meaning; /* what happened and, after a semicolon, what is to be done, if anything is */
+	const char *remedy;  /* what is to be done, or "": the end of `meaning` */
 };
 
 /* The verdict follows from the order of the enum. */
@@ -30,6 +32,30 @@ static inline enum verdict reason_verdict(enum reason reason)
 static inline int reason_is_event(enum reason reason)
 {
 	return reason == TRANSLATED_SHARED || reason == TRANSLATED_CLASH || reason >= REFUSED_NO_PORT;
+}
+
+/* Reasons whose packets and calls came to nothing: they are kept in `failures`. */
+static inline int reason_is_failure(enum reason reason)
+{
+	return reason >= DROPPED_IP_HEADER;
+}
+
+/* Which ring of `failures` a failure is kept in. */
+static inline __u32 reason_failure_ring(enum reason reason)
+{
+	return reason < REFUSED_PROTOCOL ? 0 : 1 + reason - REFUSED_PROTOCOL;
+}
+
+/* The code of the ICMP unreachable message that an internal client gets for a refused packet; negative: none. RFC 6888
+ * REQ-11b and RFC 5508 REQ-8 ask for different codes, so there is a setting; what protocol a NAT knows is no matter of policy.
+ */
+static inline int reason_icmp_code(enum reason reason, enum icmp_policy policy)
+{
+	if (reason_verdict(reason) != VERDICT_REFUSED || policy == ICMP_NONE)
+		return -1;
+	if (reason == REFUSED_PROTOCOL)
+		return ICMP_CODE_PROTOCOL_UNREACHABLE;
+	return policy == ICMP_ADMIN_PROHIBITED ? ICMP_CODE_ADMIN_PROHIBITED : ICMP_CODE_HOST_UNREACHABLE;
 }
 
 #endif

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The manual: it has every reason and state that the program can print, in the program's own words. */
+/* The manual and the design: they have every reason that the program can print, in its own words, and who is told of it, as
+ * the program goes by it; the manual every state too.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,57 +17,102 @@
 
 /* Where the tests are started. */
 #define MANUAL "man/bauta.8.scd"
+#define DESIGN "docs/design.md"
 
-static int read_manual(void **state)
+static char *read_text(const char *path)
 {
-	FILE *file = fopen(MANUAL, "r");
+	FILE *file = fopen(path, "r");
 	size_t len;
 	char *text;
 
-	if (!file)
-		return -1;
+	assert_non_null(file);
 	text = calloc(1, 1 << 20);
 	len = fread(text, 1, (1 << 20) - 1, file);
 	fclose(file);
-	*state = text;
-	return len ? 0 : -1;
+	assert_in_range(len, 1, (1 << 20) - 2);
+	return text;
 }
 
-static int free_manual(void **state)
+/* Who hears of a reason, in the order of the explanation that both documents begin with. */
+static void say_told(enum reason reason, char *text, size_t size)
 {
-	free(*state);
-	return 0;
+	int code = reason_icmp_code(reason, ICMP_HOST_UNREACHABLE);
+	char sender[32] = "";
+
+	if (reason == REFUSED_CLASH) /* always the host's own packet */
+		snprintf(sender, sizeof(sender), ", sender (RST or 3/%d)", ICMP_CODE_ADMIN_PROHIBITED);
+	else if (code >= 0)
+		snprintf(sender, sizeof(sender), ", sender (3/%d)", code);
+	else if (reason_verdict(reason) == VERDICT_DENIED)
+		snprintf(sender, sizeof(sender), ", caller");
+	snprintf(text, size, "counter%s%s%s", sender, reason_is_event(reason) ? ", event" : "",
+		 reason_is_failure(reason) ? ", failures" : "");
 }
 
-static void test_reasons(void **state)
+static void test_manual(void **state)
 {
-	char entry[512];
+	char *text = read_text(MANUAL), *at = text;
+	char entry[512], told[64];
 
+	(void)state;
 	for (enum reason reason = 0; reason < NUM_REASON; reason++) {
-		snprintf(entry, sizeof(entry), "*%s* (%s)\n\t%s\n", reason_text[reason].name,
-			 verdict_name[reason_verdict(reason)], reason_text[reason].meaning);
-		if (!strstr(*state, entry))
-			fail_msg(MANUAL " lacks, or says otherwise:\n%s", entry);
+		say_told(reason, told, sizeof(told));
+		snprintf(entry, sizeof(entry), "\n*%s* (%s; %s)\n\t%s\n", reason_text[reason].name,
+			 verdict_name[reason_verdict(reason)], told, reason_text[reason].meaning);
+		at = strstr(at, entry);
+		if (!at)
+			fail_msg(MANUAL " lacks, says otherwise, or has elsewhere:\n%s", entry);
 	}
+	free(text);
+}
+
+/* A row for each reason, in the order of the enum, and no others. */
+static void test_design(void **state)
+{
+	char *text = read_text(DESIGN), *at = strstr(text, "\n| reason |");
+	char row[512], told[64];
+
+	(void)state;
+	assert_non_null(at);
+	at = strstr(at, "\n|---");
+	assert_non_null(at);
+	at = strchr(at + 1, '\n');
+	for (enum reason reason = 0; reason < NUM_REASON; reason++) {
+		const struct reason_text *words = &reason_text[reason];
+		size_t what_len = strlen(words->meaning) - strlen(words->remedy) - (*words->remedy ? 2 : 0);
+
+		say_told(reason, told, sizeof(told));
+		snprintf(row, sizeof(row), "\n| `%s` | %s | %.*s | %s | %s |", words->name,
+			 verdict_name[reason_verdict(reason)], (int)what_len, words->meaning, told, words->remedy);
+		if (strncmp(at, row, strlen(row)) != 0)
+			fail_msg(DESIGN " should have here:%s\nand has:%.300s", row, at);
+		at += strlen(row);
+	}
+	assert_int_not_equal(at[1], '|');
+	free(text);
 }
 
 static void test_states(void **state)
 {
+	char *text = read_text(MANUAL);
 	char entry[64];
 
+	(void)state;
 	for (enum session_state session = 0; session < NUM_SESSION_STATE; session++) {
 		snprintf(entry, sizeof(entry), "\n*%s*\n\t", state_name[session]);
-		if (!strstr(*state, entry))
+		if (!strstr(text, entry))
 			fail_msg(MANUAL " lacks the state %s", state_name[session]);
 	}
+	free(text);
 }
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_reasons),
+		cmocka_unit_test(test_manual),
+		cmocka_unit_test(test_design),
 		cmocka_unit_test(test_states),
 	};
 
-	return cmocka_run_group_tests_name("manual", tests, read_manual, free_manual);
+	return cmocka_run_group_tests_name("manual", tests, NULL, NULL);
 }

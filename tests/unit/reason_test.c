@@ -45,6 +45,56 @@ static void test_sentences(void **state)
 	}
 }
 
+/* What is to be done ends the sentence, behind a semicolon. */
+static void test_remedies(void **state)
+{
+	(void)state;
+	for (enum reason reason = 0; reason < NUM_REASON; reason++) {
+		const char *meaning = reason_text[reason].meaning, *remedy = reason_text[reason].remedy;
+		size_t len = strlen(remedy);
+
+		if (!len)
+			continue;
+		assert_true(strlen(meaning) > len + 2);
+		assert_string_equal(meaning + strlen(meaning) - len, remedy);
+		assert_memory_equal(meaning + strlen(meaning) - len - 2, "; ", 2);
+	}
+}
+
+/* Packets and calls that come to nothing are kept: dropped ones in one ring, the others in one for each reason. */
+static void test_failures(void **state)
+{
+	bool used[NUM_FAILURE_RING] = { false };
+
+	(void)state;
+	for (enum reason reason = 0; reason < NUM_REASON; reason++) {
+		enum verdict verdict = reason_verdict(reason);
+
+		assert_int_equal(!!reason_is_failure(reason), verdict >= VERDICT_DROPPED);
+		if (!reason_is_failure(reason))
+			continue;
+		assert_in_range(reason_failure_ring(reason), 0, NUM_FAILURE_RING - 1);
+		assert_int_equal(reason_failure_ring(reason) == 0, verdict == VERDICT_DROPPED);
+		assert_true(verdict == VERDICT_DROPPED || !used[reason_failure_ring(reason)]);
+		used[reason_failure_ring(reason)] = true;
+	}
+	for (int ring = 0; ring < NUM_FAILURE_RING; ring++)
+		assert_true(used[ring]);
+}
+
+/* RFC 6888 REQ-11b says 1, RFC 5508 REQ-8 says 13, RFC 1122 §3.2.2.1 says 2 for a protocol. */
+static void test_icmp_codes(void **state)
+{
+	(void)state;
+	for (enum reason reason = 0; reason < NUM_REASON; reason++) {
+		bool told = reason_verdict(reason) == VERDICT_REFUSED, protocol = reason == REFUSED_PROTOCOL;
+
+		assert_int_equal(reason_icmp_code(reason, ICMP_HOST_UNREACHABLE), !told ? -1 : protocol ? 2 : 1);
+		assert_int_equal(reason_icmp_code(reason, ICMP_ADMIN_PROHIBITED), !told ? -1 : protocol ? 2 : 13);
+		assert_int_equal(reason_icmp_code(reason, ICMP_NONE), -1);
+	}
+}
+
 /* The verdict that the enum's name says; the first and the last of each. */
 static void test_verdicts(void **state)
 {
@@ -57,6 +107,9 @@ static void test_verdicts(void **state)
 	assert_int_equal(reason_verdict(DROPPED_REWRITE), VERDICT_DROPPED);
 	assert_int_equal(reason_verdict(REFUSED_PROTOCOL), VERDICT_REFUSED);
 	assert_int_equal(reason_verdict(REFUSED_CLASH), VERDICT_REFUSED);
+	assert_int_equal(reason_verdict(REFUSED_QUOTA_RATE), VERDICT_REFUSED);
+	assert_int_equal(reason_verdict(DENIED_BIND), VERDICT_DENIED);
+	assert_int_equal(reason_verdict(DENIED_SEND), VERDICT_DENIED);
 }
 
 static void test_other_words(void **state)
@@ -81,9 +134,8 @@ static void test_other_words(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),
-		cmocka_unit_test(test_sentences),
-		cmocka_unit_test(test_verdicts),
+		cmocka_unit_test(test_names),       cmocka_unit_test(test_sentences), cmocka_unit_test(test_remedies),
+		cmocka_unit_test(test_verdicts),    cmocka_unit_test(test_failures),  cmocka_unit_test(test_icmp_codes),
 		cmocka_unit_test(test_other_words),
 	};
 
