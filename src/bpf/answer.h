@@ -9,8 +9,10 @@
 #define BAUTA_BPF_ANSWER_H
 
 #include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <linux/pkt_cls.h>
 
+#include "addr.h"
 #include "checksum.h"
 #include "packet.h"
 #include "platform.h"
@@ -41,6 +43,37 @@ struct pseudo_head {
 	__u8 proto;
 	__be16 len;
 };
+
+/* Whether the sender of a packet may be told by an error (RFC 1812 §4.3.2.7): not if the packet is an ICMP error itself, or a
+ * later fragment; nor if its link or IP destination is a broadcast or multicast one, or its source does not name one host. A
+ * broken IP header is no matter here: such packets are not refused. At egress the frame has a link destination again, and a
+ * group's there shows that the IP destination is one too, as that of a subnet, which no address shows.
+ */
+static __always_inline bool answer_is_allowed(struct __sk_buff *skb, const struct packet *pkt)
+{
+	__u8 link_dst;
+
+	switch ((enum packet_kind)pkt->kind) {
+	case PACKET_TCP:
+	case PACKET_UDP:
+	case PACKET_ICMP_REQUEST:
+	case PACKET_OTHER:
+		break;
+	case PACKET_ICMP_REPLY:
+	case PACKET_ICMP_ERROR:
+	case PACKET_ICMP_OTHER:
+	case PACKET_FRAGMENT:
+	case PACKET_BAD:
+		return false;
+	}
+	if (skb->pkt_type == PACKET_BROADCAST || skb->pkt_type == PACKET_MULTICAST)
+		return false;
+	if (pkt->l3 && (bpf_skb_load_bytes(skb, 0, &link_dst, sizeof(link_dst)) || (link_dst & 1)))
+		return false;
+	if (addr_is_multicast(pkt->tuple.dst) || pkt->tuple.dst == 0xffffffff)
+		return false;
+	return !addr_is_martian(pkt->tuple.src) && !addr_is_multicast(pkt->tuple.src);
+}
 
 /* Sum of `len` bytes, at most ANSWER_MAX_QUOTE, at an offset; negative if they cannot be read. */
 static __always_inline __s64 answer_sum(struct __sk_buff *skb, __u32 offset, __u32 len)

@@ -8,8 +8,8 @@
 #include <bpf/bpf_helpers.h>
 
 #include "answer.h"
+#include "packet_report.h"
 #include "platform.h"
-#include "report.h"
 #include "rewrite.h"
 #include "scratch.h"
 #include "socket.h"
@@ -29,6 +29,12 @@ struct {
 	__type(key, __u32);
 	__type(value, __be32);
 } gateways SEC(".maps");
+
+/* Of a packet that leaves. */
+static __always_inline enum origin packet_origin(const struct __sk_buff *skb)
+{
+	return skb->ingress_ifindex ? ORIGIN_FORWARDED : ORIGIN_HOST;
+}
 
 /* Frames that are none of the translator's business; TRANSLATED_OUTBOUND for those that are. */
 static __always_inline enum reason sieve_frame(const struct __sk_buff *skb)
@@ -145,9 +151,12 @@ static __always_inline int refuse_client(struct __sk_buff *skb, const struct pac
 {
 	__u32 ifindex = skb->ingress_ifindex;
 	__be32 *src = bpf_map_lookup_elem(&gateways, &ifindex);
-	__u32 suppressed;
+	struct limit *limit;
 
-	if (!src || !report_limit(LIMIT_ICMP, LIMIT_ICMP_PER_S, &suppressed) || answer_make_icmp(skb, pkt, code, *src))
+	if (!src)
+		return TC_ACT_SHOT;
+	limit = report_limit(LIMIT_ICMP, LIMIT_ICMP_PER_S);
+	if (!limit || answer_make_icmp(skb, pkt, code, *src))
 		return TC_ACT_SHOT;
 	/* bpf_redirect_neigh takes a link header off, so there has to be one. */
 	if (!l2_len && bpf_skb_change_head(skb, ETH_HLEN, 0))
@@ -166,16 +175,23 @@ static __always_inline int refuse_host(struct __sk_buff *skb, const struct packe
 	return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
 }
 
-static __always_inline bool error_is_allowed(const struct packet *pkt)
+/* The packet that was refused becomes the answer, or is dropped where none may or can be sent. */
+static SLOW_PATH int refuse(struct __sk_buff *skb, const struct packet *pkt, const struct decision *decision)
 {
-	/* RFC 1812 §4.3.2.7; what comes here has passed the sieves for bad addresses and later fragments. */
-	return pkt->kind != PACKET_ICMP_ERROR;
+	const struct config *cfg = platform_config();
+	int code;
+
+	if (!answer_is_allowed(skb, pkt))
+		return TC_ACT_SHOT;
+	if (packet_origin(skb) == ORIGIN_HOST)
+		return refuse_host(skb, pkt);
+	code = cfg ? reason_icmp_code(decision->reason, cfg->icmp) : -1;
+	return code < 0 ? TC_ACT_SHOT : refuse_client(skb, pkt, code);
 }
 
 SEC("tc")
 int bauta_egress(struct __sk_buff *skb)
 {
-	enum origin origin = skb->ingress_ifindex ? ORIGIN_FORWARDED : ORIGIN_HOST;
 	struct decision decision = {};
 	struct packet pkt = {}; /* 6.1: a function takes no memory that is not initialised */
 
@@ -184,31 +200,25 @@ int bauta_egress(struct __sk_buff *skb)
 		report_count(decision.reason);
 		return NEXT;
 	}
-	decision.reason = parse(skb, &pkt) ? translate_outbound(skb, &pkt, origin, &decision) : pkt.bad;
+	decision.reason = parse(skb, &pkt) ? translate_outbound(skb, &pkt, packet_origin(skb), &decision) : pkt.bad;
 	if (reason_verdict(decision.reason) == VERDICT_TRANSLATED)
 		apply(skb, &pkt, &decision);
 	report_count(decision.reason);
-	if (reason_is_event(decision.reason))
-		report_event(&pkt, &decision, origin == ORIGIN_HOST);
+	if (packet_is_reported(&decision))
+		packet_report(&pkt, &decision, packet_origin(skb));
 
 	switch (reason_verdict(decision.reason)) {
 	case VERDICT_TRANSLATED:
 	case VERDICT_PASSED:
 		return NEXT;
+	case VERDICT_REFUSED:
+		return refuse(skb, &pkt, &decision);
 	case VERDICT_DROPPED:
 	case VERDICT_DENIED:
 	case NUM_VERDICT:
-		return TC_ACT_SHOT;
-	case VERDICT_REFUSED:
 		break;
 	}
-	if (!error_is_allowed(&pkt))
-		return TC_ACT_SHOT;
-	if (origin == ORIGIN_HOST)
-		return refuse_host(skb, &pkt);
-	return refuse_client(skb, &pkt,
-			     decision.reason == REFUSED_PROTOCOL ? ICMP_CODE_PROTOCOL_UNREACHABLE
-								 : ICMP_CODE_HOST_UNREACHABLE);
+	return TC_ACT_SHOT;
 }
 
 /* The copies that the kernel makes of the host's own multicast come here without a link header. */
@@ -223,11 +233,15 @@ int bauta_ingress(struct __sk_buff *skb)
 		skb->mark = 0;
 		decision.reason = PASSED_OWN_ERROR;
 	}
-	if (decision.reason == TRANSLATED_OUTBOUND)
+	if (decision.reason == TRANSLATED_OUTBOUND) {
+		decision.inbound = 1;
 		decision.reason = parse(skb, &pkt) ? translate_inbound(&pkt, &decision) : pkt.bad;
+	}
 	if (reason_verdict(decision.reason) == VERDICT_TRANSLATED)
 		apply(skb, &pkt, &decision);
 	report_count(decision.reason);
+	if (packet_is_reported(&decision))
+		packet_report(&pkt, &decision, ORIGIN_FORWARDED);
 	return reason_verdict(decision.reason) == VERDICT_DROPPED ? TC_ACT_SHOT : NEXT;
 }
 
