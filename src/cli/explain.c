@@ -1,76 +1,94 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* bauta explain: who owns a tuple; and if nobody does, what would become of a new flow on it. */
-#include <errno.h>
+/* bauta explain: who owns a tuple, what would become of a new flow, and why flows have failed. */
+#include "explain.h"
+
 #include <netinet/in.h>
-#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "addr.h"
-#include "command.h"
-#include "endpoint.h"
+#include "failures.h"
 #include "instance.h"
-#include "ranges.h"
-#include "session.h"
 #include "sheet.h"
-#include "sockets.h"
-#include "table.h"
 #include "verb.h"
 #include "words.h"
 
+#define KEY_LAST 256
+#define MAX_WORDS 16
+#define NUM_TUPLE_WORDS 3
+#define DEFAULT_LIMIT 20
+
 struct words {
 	struct common common;
+	bool last;
+	const char *limit; /* -n */
 	int num;
-	const char *word[3];
-};
-
-/* The question, and the answer as it is put together. */
-struct explain {
-	__u8 proto;
-	struct endpoint external;
-	struct endpoint remote;
-	char tuple[64]; /* "tcp 192.0.2.1:50000 <-> 192.0.2.8:60000" */
-	const struct config *config;
-	json_t *answer;
-	char text[512];
+	const char *word[MAX_WORDS];
 };
 
 static error_t take(int key, char *arg, struct argp_state *state)
 {
 	struct words *words = state->input;
 
-	if (key != ARGP_KEY_ARG)
+	switch (key) {
+	case KEY_LAST:
+		words->last = true;
+		return 0;
+	case 'n':
+		words->limit = arg;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (words->num == MAX_WORDS)
+			die_usage("explain: \"%s\" is one word too many", arg);
+		words->word[words->num++] = arg;
+		return 0;
+	default:
 		return ARGP_ERR_UNKNOWN;
-	if (words->num == 3)
-		die_usage("explain: \"%s\" is one word too many; PROTO EXTERNAL REMOTE is the tuple", arg);
-	words->word[words->num++] = arg;
-	return 0;
+	}
 }
+
+static const struct argp_option options_of_explain[] = {
+	{ "last", KEY_LAST, NULL, 0, "The newest failures instead, those that match all filters", 0 },
+	{ "number", 'n', "N", 0, "With --last: so many at most (20); 0: all that are kept", 0 },
+	{},
+};
 
 static const struct command command = {
 	.verb = "explain",
-	.words = "PROTO EXTERNAL REMOTE",
-	.doc = "Say who owns the packets between an external endpoint of this machine and a remote one.\v"
-	       "PROTO is tcp, udp or icmp; endpoints are ADDRESS:PORT, for icmp ADDRESS:IDENTIFIER and ADDRESS.",
+	.words = "PROTO EXTERNAL REMOTE\nPROTO INTERNAL REMOTE\n--last [FILTER...]",
+	.doc = "Say who owns the packets between an external endpoint of this machine and a remote one; what a flow of "
+	       "an internal host has, or would get if it came now, or why it would not; and with --last why flows "
+	       "have failed.\v"
+	       "PROTO is tcp, udp or icmp; endpoints are ADDRESS:PORT, for icmp ADDRESS:IDENTIFIER and ADDRESS. A "
+	       "first endpoint whose address is one of the external interface is external, any other is internal. A "
+	       "FILTER is proto=tcp, internal=ADDR[/LEN][:PORT], external=.., remote=.. or reason=no-port.",
 	.takes = TAKES_IFACE | TAKES_JSON,
+	.options = options_of_explain,
 	.take = take,
 };
 
 /* ---- the question ---------------------------------------------------------------------------------------------- */
 
-static void parse_words(const struct words *words, struct explain *explain)
+static void parse_tuple(const struct words *words, struct explain *explain)
 {
-	char external[ENDPOINT_TEXT], remote[ENDPOINT_TEXT];
 	struct fault fault;
 	bool icmp;
 
-	if (words->num < 3)
-		die_usage("explain: PROTO EXTERNAL REMOTE is needed, such as tcp 192.0.2.1:50000 192.0.2.8:80");
-	explain->proto = proto_parse(words->word[0]);
+	if (words->limit)
+		die_usage("explain: -n %s: only with --last", words->limit);
+	if (words->num < NUM_TUPLE_WORDS)
+		die_usage("explain: PROTO EXTERNAL REMOTE or PROTO INTERNAL REMOTE is needed, such as tcp "
+			  "192.0.2.1:50000 192.0.2.8:80; or --last");
+	if (words->num > NUM_TUPLE_WORDS)
+		die_usage("explain: \"%s\" is one word too many; PROTO EXTERNAL REMOTE is the tuple",
+			  words->word[NUM_TUPLE_WORDS]);
+	explain->proto_word = words->word[0];
+	explain->proto = proto_parse(explain->proto_word);
 	if (!explain->proto)
-		die_usage("explain: \"%s\" is not a protocol; tcp, udp and icmp are", words->word[0]);
+		die_usage("explain: \"%s\" is not a protocol; tcp, udp and icmp are", explain->proto_word);
 	icmp = explain->proto == IPPROTO_ICMP;
-	if (endpoint_parse(words->word[1], "external endpoint", &explain->external, &fault))
+	if (endpoint_parse(words->word[1], "endpoint", &explain->first, &fault))
 		die_words(&fault);
 	/* the remote end of a query has no identifier of its own */
 	if (icmp && !strchr(words->word[2], ':')) {
@@ -81,145 +99,84 @@ static void parse_words(const struct words *words, struct explain *explain)
 	}
 	if (icmp)
 		explain->remote.port = 0;
-	snprintf(explain->tuple, sizeof(explain->tuple), "%s %s <-> %s", words->word[0],
-		 endpoint_format(explain->external, external), endpoint_format(explain->remote, remote));
-	explain->answer = json_pack("{s:s, s:s, s:s}", "proto", words->word[0], "external", external, "remote", remote);
+	endpoint_format(explain->first, explain->first_text);
+	endpoint_format(explain->remote, explain->remote_text);
+}
+
+static unsigned int parse_limit(const char *text)
+{
+	unsigned long number;
+	char *end;
+
+	if (!text)
+		return DEFAULT_LIMIT;
+	number = strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || number > NUM_FAILURE)
+		die_usage("explain: -n %s: a number from 1 to %d, or 0 for all, would be accepted", text, NUM_FAILURE);
+	return number;
+}
+
+static void parse_filter(const struct words *words, struct filter *filter)
+{
+	struct fault fault;
+
+	for (int i = 0; i < words->num; i++)
+		if (filter_add(filter, words->word[i], FILTER_FAILURE, &fault))
+			die_words(&fault);
 }
 
 /* ---- the answer ------------------------------------------------------------------------------------------------ */
 
-static void put(struct explain *explain, const char *key, json_t *value)
+static void answer_tuple(struct explain *explain, bool json)
 {
-	json_object_set_new(explain->answer, key, value);
-}
+	bool external = addr_is_own(platform_config(), explain->first.addr);
 
-/* Adds to the sentence. */
-static void __attribute__((format(printf, 2, 3))) say(struct explain *explain, const char *format, ...)
-{
-	size_t len = strlen(explain->text);
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(explain->text + len, sizeof(explain->text) - len, format, args);
-	va_end(args);
-}
-
-static void answer_session(struct explain *explain, const struct row *row)
-{
-	__u32 left = session_expires(explain->config, row->pair.proto, row->out_life, row->in_life, platform_now());
-	const char *state = state_name[row_state(row)];
-	char internal[ENDPOINT_TEXT];
-
-	endpoint_format(row->pair.internal, internal);
-	put(explain, "owner", json_string("session"));
-	put(explain, "internal", json_string(internal));
-	put(explain, "state", json_string(state));
-	put(explain, "expires_s", json_integer(left));
-	say(explain, "%s belongs to the session of %s%s, %s, %u s left", explain->tuple,
-	    row->pair.flags & ENTRY_HOST ? "the host itself, " : "", internal, state, left);
-}
-
-static void answer_socket(struct explain *explain, const struct host_socket *socket)
-{
-	const char *state = socket_state_name(socket);
-	struct process process;
-
-	put(explain, "owner", json_string("process"));
-	put(explain, "state", json_string(state));
-	if (process_find(socket->inode, &process)) {
-		put(explain, "pid", json_null());
-		put(explain, "process", json_null());
-		say(explain, "%s belongs to a socket of the host (%s) that no process has open any more",
-		    explain->tuple, state);
-		return;
-	}
-	put(explain, "pid", json_integer(process.pid));
-	put(explain, "process", json_string(process.comm));
-	say(explain, "%s belongs to process %d (%s), whose socket is %s", explain->tuple, process.pid, process.comm,
-	    state);
-}
-
-/* What a new flow would meet. */
-static void answer_nobody(struct explain *explain)
-{
-	const struct config *config = explain->config;
-	__u16 port = be16_to_cpu(explain->external.port);
-	char address[ENDPOINT_TEXT], internal[ENDPOINT_TEXT];
-	struct ranges ranges;
-	bool in_ranges;
-	struct row row;
-
-	ranges_from_config(config, &ranges);
-	in_ranges = explain->proto == IPPROTO_ICMP || ranges_contain(&ranges, port);
-	put(explain, "owner", json_string("nobody"));
-	put(explain, "in_ranges", json_boolean(in_ranges));
-	say(explain, "%s belongs to nobody: ", explain->tuple);
-	if (!addr_is_own(config, explain->external.addr)) {
-		say(explain, "%s is not an address of the external interface",
-		    address_format(explain->external.addr, address));
-		return;
-	}
-	if (!addr_is_external(config, explain->external.addr)) {
-		say(explain, "the host may use it; internal hosts are seen as %s",
-		    config->num_external ? address_format(config->external[0].addr, address)
-					 : "nothing, for want of an address");
-		return;
-	}
-	if (!in_ranges) {
-		say(explain, "the host may use it; port %u is not in the ranges of internal hosts", port);
-		return;
-	}
-	if (table_find_inbound(explain->proto, explain->external, (struct endpoint){}, &row)) {
-		endpoint_format(row.pair.internal, internal);
-		put(explain, "mapping", json_string(internal));
-		say(explain,
-		    "the host may use it, and %s, which has the port mapped; others only once all ports are taken",
-		    internal);
-		return;
-	}
-	say(explain, "the next one that asks for it gets it, the host or an internal host");
-}
-
-static void answer(struct explain *explain, const struct sockets *sockets)
-{
-	const struct host_socket *socket;
-	struct row row;
-
-	if (table_find_inbound(explain->proto, explain->external, explain->remote, &row)) {
-		answer_session(explain, &row);
-		return;
-	}
-	socket = addr_is_own(explain->config, explain->external.addr)
-			 ? sockets_find(sockets, explain->proto, explain->external, explain->remote)
-			 : NULL;
-	if (socket)
-		answer_socket(explain, socket);
+	explain->answer = json_pack("{s:s, s:s, s:s, s:s}", "proto", explain->proto_word, "side",
+				    external ? "external" : "internal", external ? "external" : "internal",
+				    explain->first_text, "remote", explain->remote_text);
+	if (external)
+		explain_tuple(explain);
 	else
-		answer_nobody(explain);
+		explain_flow(explain);
+	explain_put(explain, "text", json_string(explain->text));
+	if (json)
+		record_print(json_incref(explain->answer), true);
+	else
+		printf("%s\n%s%s", explain->text, explain->left, *explain->left ? "\n" : "");
+	json_decref(explain->answer);
 }
 
 int verb_explain(int argc, char **argv)
 {
 	struct explain explain = {};
 	struct sockets sockets = {};
-	struct instance instance;
+	struct filter filter = {};
 	struct words words = {};
+	struct instance instance;
+	unsigned int limit;
 	struct table table;
 	struct fault fault;
+	int error;
 
 	command_parse(&command, argc, argv, &words);
-	parse_words(&words, &explain);
-	if (instance_find(words.common.iface, &instance, &fault) || table_open(&instance, TABLE_READ, &table, &fault) ||
-	    sockets_read(&sockets, &fault))
-		die(&fault);
-	explain.config = &table.config;
-	answer(&explain, &sockets);
-	put(&explain, "text", json_string(explain.text));
-	if (words.common.json)
-		record_print(json_incref(explain.answer), true);
+	limit = parse_limit(words.limit);
+	if (words.last)
+		parse_filter(&words, &filter);
 	else
-		puts(explain.text);
-	json_decref(explain.answer);
+		parse_tuple(&words, &explain);
+	if (instance_find(words.common.iface, &instance, &fault) || table_open(&instance, TABLE_READ, &table, &fault))
+		die(&fault);
+	if (words.last) {
+		error = explain_last(&table, &filter, limit, words.common.json, &fault);
+	} else {
+		error = sockets_read(&sockets, &fault);
+		explain.table = &table;
+		explain.sockets = &sockets;
+		if (!error)
+			answer_tuple(&explain, words.common.json);
+	}
+	if (error)
+		die(&fault);
 	sockets_free(&sockets);
 	table_close(&table);
 	return STATUS_DONE;

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* bauta explain PROTO INTERNAL REMOTE: what a flow of an internal host has; and if it has nothing, what it would get.
+ *
+ * The answer comes from the translator's own steps, in its own order: the sieve of translate.h, and the search of create.h.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "addr.h"
+#include "explain.h"
+#include "headroom.h"
+#include "reason_text.h"
+#include "rehearsal.h"
+#include "session.h"
+#include "translate.h"
+#include "words.h"
+
+static const char *const choice_name[] = {
+	[CHOICE_NONE] = "none",   [CHOICE_MAPPING] = "mapping", [CHOICE_NEW_MAPPING] = "port",
+	[CHOICE_ALONE] = "alone", [CHOICE_SHARED] = "shared",
+};
+
+static void answer_session(struct explain *explain, const struct row *row)
+{
+	__u32 left = session_expires(platform_config(), row->pair.proto, row->out_life, row->in_life, platform_now());
+	const char *state = state_name[row_state(row)];
+	char external[ENDPOINT_TEXT];
+
+	endpoint_format(row->pair.external, external);
+	explain_put(explain, "owner", json_string("session"));
+	explain_put(explain, "external", json_string(external));
+	explain_put(explain, "state", json_string(state));
+	explain_put(explain, "expires_s", json_integer(left));
+	explain_say(explain, "a session, seen as %s, %s, %u s left", external, state, left);
+	explain_headroom(explain, row->pair.external.addr);
+}
+
+/* ---- what would not come to a search ----------------------------------------------------------------------------- */
+
+static void answer_reason(struct explain *explain, enum reason reason)
+{
+	enum verdict verdict = reason_verdict(reason);
+
+	explain_put(explain, "outcome", json_string(verdict_name[verdict]));
+	explain_put(explain, "reason", json_string(reason_text[reason].name));
+	explain_say(explain, "%s (%s): %s", verdict == VERDICT_PASSED ? "passed on untouched" : verdict_name[verdict],
+		    reason_text[reason].name, reason_text[reason].meaning);
+}
+
+/* TRANSLATED_OUTBOUND if there is more to do. */
+static enum reason judge_tuple(const struct explain *explain)
+{
+	const struct config *config = platform_config();
+	struct packet pkt = {
+		.tuple = { .src = explain->first.addr, .dst = explain->remote.addr, .proto = explain->proto },
+	};
+	enum reason reason = outbound_sieve(config, &pkt, ORIGIN_FORWARDED);
+
+	if (reason == TRANSLATED_OUTBOUND && !config->num_external)
+		return REFUSED_NO_ADDRESS;
+	return reason;
+}
+
+/* ---- what a search finds ---------------------------------------------------------------------------------------- */
+
+/* Who has an endpoint toward the remote: a session, or a process. */
+static void say_holder(struct explain *explain, json_t *record, struct endpoint external)
+{
+	const struct host_socket *socket;
+	char internal[ENDPOINT_TEXT];
+	struct row row;
+
+	if (table_find_inbound(explain->proto, external, explain->remote, &row)) {
+		endpoint_format(row.pair.internal, internal);
+		json_object_set_new(record, "owner", json_string("session"));
+		json_object_set_new(record, "internal", json_string(internal));
+		explain_say(explain, "the session of %s", internal);
+		return;
+	}
+	socket = sockets_find(explain->sockets, explain->proto, external, explain->remote);
+	json_object_set_new(record, "owner", json_string(socket ? "process" : "nobody"));
+	if (socket)
+		explain_socket(explain, record, socket);
+	else
+		explain_say(explain, "nobody any more");
+}
+
+/* Why the endpoint does not get what it would like best: the external endpoint of its mapping, or its own port. */
+static void say_obstacle(struct explain *explain, struct endpoint liked, bool mapped)
+{
+	const char *what = mapped ? "its mapping" : "its own port";
+	char text[ENDPOINT_TEXT], internal[ENDPOINT_TEXT];
+	json_t *record = json_object();
+	struct row row;
+
+	endpoint_format(liked, text);
+	json_object_set_new(record, "external", json_string(text));
+	explain_put(explain, "obstacle", record);
+	if (!mapped && explain->proto != IPPROTO_ICMP && !port_is_ours(platform_config(), be16_to_cpu(liked.port))) {
+		json_object_set_new(record, "owner", json_string("ranges"));
+		explain_say(explain, "; %s, %u, is not in the ranges", what, be16_to_cpu(liked.port));
+	} else if (!mapped && table_find_inbound(explain->proto, liked, (struct endpoint){}, &row)) {
+		endpoint_format(row.pair.internal, internal);
+		json_object_set_new(record, "owner", json_string("mapping"));
+		json_object_set_new(record, "internal", json_string(internal));
+		explain_say(explain, "; %s, %s, is the mapping of %s", what, text, internal);
+	} else {
+		explain_say(explain, "; %s, %s, is held toward this remote by ", what, text);
+		say_holder(explain, record, liked);
+	}
+}
+
+static void say_choice(struct explain *explain, const struct search *search, struct endpoint liked, bool mapped)
+{
+	struct endpoint external = search->session.external;
+	char text[ENDPOINT_TEXT], address[ENDPOINT_TEXT];
+	bool best = endpoint_equal(external, liked);
+	struct headroom headroom;
+
+	endpoint_format(external, text);
+	address_format(external.addr, address);
+	explain_put(explain, "outcome", json_string(verdict_name[VERDICT_TRANSLATED]));
+	explain_put(explain, "choice", json_string(best && !mapped ? "own-port" : choice_name[search->choice]));
+	explain_put(explain, "external", best ? json_string(text) : json_null());
+	if (best) {
+		explain_say(explain, "translated to %s, %s", text, mapped ? "its mapping" : "its own port");
+		return;
+	}
+	headroom_count(explain->sockets, explain->proto, external.addr, explain->remote, &headroom);
+	if (search->choice == CHOICE_SHARED)
+		explain_say(explain, "translated to one of %u ports of %s that others use toward other remotes",
+			    headroom.free, address);
+	else
+		explain_say(explain, "translated to one of the %u free ports of %s, drawn at random", headroom.unmapped,
+			    address);
+	say_obstacle(explain, liked, mapped);
+}
+
+static void answer_search(struct explain *explain)
+{
+	const struct config *config = platform_config();
+	struct pair session = {
+		.internal = explain->first,
+		.external.addr = config->external[0].addr,
+		.remote = explain->remote,
+		.proto = explain->proto,
+	};
+	struct endpoint liked = { .addr = session.external.addr, .port = explain->first.port };
+	struct search search;
+	struct row mapping;
+	bool mapped;
+
+	mapped = table_find_outbound(explain->proto, explain->first, (struct endpoint){}, &mapping);
+	if (mapped)
+		liked = mapping.pair.external;
+	if (rehearse(explain->table, explain->sockets, &session, &search)) {
+		explain_say(explain, "unknown, for want of memory");
+		return;
+	}
+	if (search.choice == CHOICE_NONE) {
+		answer_reason(explain, REFUSED_NO_PORT);
+		say_obstacle(explain, liked, mapped);
+	} else {
+		say_choice(explain, &search, liked, mapped);
+	}
+	explain_headroom(explain, mapped ? liked.addr : search.session.external.addr);
+}
+
+void explain_flow(struct explain *explain)
+{
+	char address[ENDPOINT_TEXT];
+	enum reason reason;
+	struct row row;
+
+	explain_say(explain, "internal tuple %s %s -> %s (%s is no address of the external interface) ",
+		    explain->proto_word, explain->first_text, explain->remote_text,
+		    address_format(explain->first.addr, address));
+	if (table_find_outbound(explain->proto, explain->first, explain->remote, &row)) {
+		explain_say(explain, "has ");
+		answer_session(explain, &row);
+		return;
+	}
+	explain_put(explain, "owner", json_string("nobody"));
+	explain_say(explain, "has no session; its first packet would now be ");
+	reason = judge_tuple(explain);
+	if (reason == TRANSLATED_OUTBOUND)
+		answer_search(explain);
+	else
+		answer_reason(explain, reason);
+}
