@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "contract.h"
+#include "prefixes.h"
 #include "ranges.h"
 
 #define DEFAULT_SESSIONS 65536
@@ -13,12 +14,21 @@
 /* What `bauta run` was told, checked for form already. */
 struct run_options {
 	const char *iface;
-	const struct ranges *ports; /* NULL: no -p, the default ranges, which follow the sysctls */
+	const struct ranges *ports;     /* NULL: no -p, the default ranges, which follow the sysctls */
+	struct external_items external; /* none: the first address of the interface */
 	__u32 num_internal;
 	struct prefix internal[MAX_INTERNAL];
 	__u32 num_sessions; /* 0: not given: DEFAULT_SESSIONS, or what an adopted table holds */
 	__u32 clock_factor; /* 0: not given: 1, or that of an adopted table */
-	bool keep;          /* leave the data plane attached at exit */
+	__u32 rest_s;
+	__u32 max_ports; /* quotas of each internal host; 0: none */
+	__u32 max_sessions;
+	__u32 max_new_per_s;
+	__u8 on_full; /* enum on_full */
+	__u8 icmp;    /* enum icmp_policy */
+	bool spill;
+	bool borrow;
+	bool keep; /* leave the data plane attached at exit */
 };
 
 /* Serves in the foreground until SIGINT or SIGTERM. Returns the exit status: 0, or 1 after one line on stderr. */

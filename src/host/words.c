@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The words that the interfaces use for protocols, states, verdicts, owners and time-outs, and back. */
+/* The words that the interfaces use for protocols, states, verdicts, policies and time-outs, and back. */
 #include "words.h"
 
 #include <netinet/in.h>
@@ -22,6 +22,17 @@ const char *const timeout_name[NUM_TIMEOUT] = {
 	[TIMEOUT_TCP_CLOSING] = "tcp_closing",
 	[TIMEOUT_TCP_RESET] = "tcp_reset",
 	[TIMEOUT_ICMP] = "icmp",
+};
+
+const char *const on_full_name[NUM_ON_FULL] = {
+	[ON_FULL_SHARE] = "share",
+	[ON_FULL_REFUSE] = "refuse",
+};
+
+const char *const icmp_name[NUM_ICMP_POLICY] = {
+	[ICMP_HOST_UNREACHABLE] = "host-unreachable",
+	[ICMP_ADMIN_PROHIBITED] = "admin-prohibited",
+	[ICMP_NONE] = "none",
 };
 
 static const struct {

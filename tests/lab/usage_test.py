@@ -40,7 +40,7 @@ REFUSED = [
     ("run -e eth0 --internal 192.168.0.5/24", "did you mean 192.168.0.0/24"),
     ("run -e eth0 --internal fd00::/8", "such as 192.168.0.0/24"),
     ("down eth0", "one word too many"),
-    ("show foo", "status, sessions, mappings, ports, drops and config"),
+    ("show foo", "status, sessions, mappings, ports, quotas, drops and config"),
     ("show sessions tcp", "proto=, internal=, external=, remote= and state="),
     ("show sessions proto=sctp", "tcp, udp or icmp"),
     ("show sessions state=open", "active, opening, established, half-closed, closing or reset"),
@@ -76,7 +76,9 @@ def test_empty_words_are_refused_too():
 
 
 VERBS = {
-    "run": ("-e, --interface=IFACE", "-p, --ports=RANGES", "--internal=PREFIX", "--sessions=N", "--keep"),
+    "run": ("-e, --interface=IFACE", "-p, --ports=RANGES", "--internal=PREFIX", "--sessions=N", "--keep",
+            "--external=ADDRESS|PREFIX", "--spill", "--on-full=share|refuse", "--borrow", "--rest=SECONDS",
+            "--icmp=host-unreachable|admin-prohibited|none", "--max-ports=N", "--max-sessions=N", "--max-rate=N"),
     "down": ("-e, --interface=IFACE",),
     "show": ("-e, --interface=IFACE", "-j, --json", "FILTER"),
     "explain": ("PROTO EXTERNAL REMOTE", "-j, --json"),
