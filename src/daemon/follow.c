@@ -8,6 +8,10 @@
  * kept alive from inside would keep its dead address for ever. An interface that is gone is different: it loses its
  * addresses only because it goes, and often comes back with the same ones (a modem, a VPN, a module that is reloaded);
  * its sessions stay until it is back with an address.
+ *
+ * An external address that is listed in the options need not be one of the interface: a local route will do. Routes come
+ * and go without an address, and a router may have a million of them, so they are not listened to: every poll asks for
+ * those addresses. Addresses of interfaces are followed at once.
  */
 #include "follow.h"
 
@@ -16,11 +20,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "addr.h"
 #include "attach.h"
 #include "endpoint.h"
 #include "gateways.h"
 #include "link.h"
 #include "log.h"
+#include "pools.h"
+#include "prefixes.h"
 #include "sysctl.h"
 
 /* Seconds. RFC 4787 REQ-5, RFC 5382 REQ-5, RFC 7857 §2.2, RFC 5508 REQ-2. */
@@ -47,7 +54,9 @@ static int check_interface(struct follow *follow, struct fault *fault)
 		return err;
 	if (!addresses->link.up)
 		return fault_set(fault, ENETDOWN, "cannot serve %s: it is down (`ip link set %s up`)", iface, iface);
-	if (!addresses->external)
+	if (follow->externals.num_missing)
+		return externals_fault(&follow->externals, follow->options, fault);
+	if (!follow->externals.num)
 		return fault_set(
 			fault, EADDRNOTAVAIL,
 			"cannot serve %s: it has no IPv4 address of global scope (`ip address add ADDRESS/LENGTH dev "
@@ -61,6 +70,22 @@ static int read_ports(struct follow *follow, struct fault *fault)
 	if (!follow->options->ports)
 		return sysctl_read_default(&follow->ports, fault);
 	follow->ports = *follow->options->ports;
+	return 0;
+}
+
+/* Interface, addresses and routes, in this order: externals_read() says why. */
+static int read_addresses(struct follow *follow)
+{
+	struct addresses addresses;
+	struct externals externals;
+	int err = addresses_read(follow->ask, follow->options->iface, &addresses);
+
+	if (!err)
+		err = externals_read(follow->ask, follow->options, &addresses, &externals);
+	if (err)
+		return err;
+	follow->addresses = addresses;
+	follow->externals = externals;
 	return 0;
 }
 
@@ -80,7 +105,7 @@ int follow_open(struct follow *follow, const struct run_options *options, struct
 	if (err)
 		fault_set_errno(fault, -err, "cannot listen to rtnetlink");
 	if (!err) {
-		err = addresses_read(follow->ask, options->iface, &follow->addresses);
+		err = read_addresses(follow);
 		if (err)
 			fault_set_errno(fault, -err, "cannot read the addresses of this machine");
 	}
@@ -103,30 +128,94 @@ void follow_close(struct follow *follow)
 
 /* ---- telling the data plane ----------------------------------------------------------------------------------- */
 
+/* Every address of the interface and every external one, as prefixes. Only a prefix with holes, of which this machine has
+ * some addresses and lacks others, can make more than there is room for.
+ */
+static void set_own(const struct follow *follow, struct config *config)
+{
+	const struct addresses *addresses = &follow->addresses;
+	const struct externals *externals = &follow->externals;
+	__be32 addr[MAX_OWN_ADDRS + MAX_EXTERNAL];
+	__u32 num = addresses->num_own + externals->num;
+
+	memcpy(addr, addresses->own, addresses->num_own * sizeof(addr[0]));
+	memcpy(addr + addresses->num_own, externals->addr, externals->num * sizeof(addr[0]));
+	config->num_own = prefixes_cover(addr, &num, config->own, MAX_OWN);
+}
+
+/* What answers could not come back to is not used; nor is what there are no pools for. */
+static void set_external(struct follow *follow, struct config *config)
+{
+	const struct externals *externals = &follow->externals;
+	const struct table *table = &follow->dataplane->table;
+	__be32 addr[MAX_EXTERNAL];
+	__u32 num = 0;
+
+	for (__u32 i = 0; i < externals->num; i++)
+		if (addr_is_own(config, externals->addr[i]))
+			addr[num++] = externals->addr[i];
+	if (table->pool)
+		config->num_external =
+			pools_assign(table->header, table->pool, &table->config, addr, num, config->external);
+	else /* TRANSITION */
+		for (__u32 i = 0; i < num; i++)
+			config->external[config->num_external++].addr = addr[i];
+	follow->num_unused = externals->num - config->num_external;
+}
+
+static void set_policies(const struct run_options *options, struct config *config)
+{
+	config->rest_s = options->rest_s;
+	config->max_ports = options->max_ports;
+	config->max_sessions = options->max_sessions;
+	config->max_new_per_s = options->max_new_per_s;
+	config->on_full = options->on_full;
+	config->spill = options->spill;
+	config->borrow = options->borrow;
+	config->icmp = options->icmp;
+	config->num_internal = options->num_internal;
+	memcpy(config->internal, options->internal, sizeof(config->internal));
+	memcpy(config->timeout_s, timeout_s, sizeof(config->timeout_s));
+}
+
 static int configure(struct follow *follow, struct fault *fault)
 {
-	const struct run_options *options = follow->options;
-	const struct addresses *addresses = &follow->addresses;
+	const struct table *table = &follow->dataplane->table;
 	struct config config;
 	int err;
 
 	memset(&config, 0, sizeof(config)); /* padding too: it is compared */
-	config.source = addresses->external;
-	config.num_external = addresses->external ? 1 : 0;
-	config.external[0].addr = addresses->external;
-	config.num_own = addresses->num_own;
-	for (__u32 i = 0; i < addresses->num_own; i++)
-		config.own[i] = (struct prefix){ .addr = addresses->own[i], .mask = 0xffffffff };
-	config.num_internal = options->num_internal;
-	memcpy(config.internal, options->internal, sizeof(config.internal));
-	memcpy(config.timeout_s, timeout_s, sizeof(config.timeout_s));
+	config.generation = table->config.generation;
+	config.source = follow->externals.source;
+	set_own(follow, &config);
+	set_policies(follow->options, &config);
 	err = ranges_to_config(&follow->ports, &config);
 	if (err)
 		return fault_set(fault, -err, "these ports make more than %d ranges; as many would be accepted",
 				 MAX_SLICES);
-	if (memcmp(&config, &follow->dataplane->table.config, sizeof(config)) == 0)
+	set_external(follow, &config);
+	if (config.generation && memcmp(&config, &table->config, sizeof(config)) == 0)
 		return 0;
+	config.generation++;
+	/* The slot that comes next belongs to the last configuration but one until its last packet is done. */
+	pools_settle();
+	if (table->pool)
+		pools_open(table->pool, &config, (table->header->config_slot + 1) % NUM_CONFIG_SLOT);
 	return dataplane_configure(follow->dataplane, &config, fault);
+}
+
+/* To be called when sessions have been ended: addresses that wait for the pools of others may get them now. */
+static int configure_unused(struct follow *follow, struct fault *fault)
+{
+	int err = follow->num_unused ? configure(follow, fault) : 0;
+
+	if (err || !follow->num_unused)
+		return err;
+	return fault_set(
+		fault, ENOSPC,
+		"cannot masquerade as %u of the external addresses: this table has pools for %u, and those of "
+		"other addresses are in use (`bauta down -e %s` begins with a new table, and ends all sessions)",
+		follow->num_unused, follow->dataplane->table.header->num_pool_addrs, follow->options->iface);
 }
 
 static void tell_gateways(struct follow *follow)
@@ -164,6 +253,9 @@ int follow_start(struct follow *follow, struct dataplane *dataplane, struct swee
 	if (ended)
 		log_warn("%s has other addresses than before: %llu sessions of those that are gone were ended",
 			 follow->options->iface, ended);
+	err = configure_unused(follow, fault);
+	if (err)
+		return err;
 	err = dataplane_attach(dataplane, follow->addresses.link.ifindex, fault);
 	follow->attached = !err;
 	return err;
@@ -251,15 +343,80 @@ static void report_addresses(const struct follow *follow, const struct addresses
 			 iface, new_text, old_text, ended);
 }
 
+/* The first address of one list that the other does not have, and how many there are of these. */
+static __u32 count_missing(const struct externals *in, const struct externals *from, char *ret_first)
+{
+	__u32 num = 0;
+
+	for (__u32 i = 0; i < in->num; i++)
+		if (!externals_has(from, in->addr[i]) && !num++)
+			address_format(in->addr[i], ret_first);
+	return num;
+}
+
+/* Of the addresses that were listed in the options. */
+static void report_externals(const struct follow *follow, const struct externals *old, __u64 ended)
+{
+	const struct externals *now = &follow->externals;
+	const char *iface = follow->options->iface;
+	char gone_text[ENDPOINT_TEXT], back_text[ENDPOINT_TEXT];
+	__u32 gone = count_missing(old, now, gone_text);
+	__u32 back = count_missing(now, old, back_text);
+
+	if (gone && now->num)
+		log_warn("%s no longer masquerades as %s%s: gone from this machine; %llu sessions were ended, %u "
+			 "external "
+			 "addresses are left",
+			 iface, gone_text, gone > 1 ? " and others" : "", ended, now->num);
+	else if (gone)
+		log_warn("%s has lost its last external address, %s: %llu sessions were ended, new ones are refused "
+			 "until "
+			 "one is back",
+			 iface, gone_text, ended);
+	if (back)
+		log_info("%s masquerades as %s%s again: back on this machine", iface, back_text,
+			 back > 1 ? " and others" : "");
+}
+
+static void report(const struct follow *follow, const struct addresses *old, const struct externals *old_externals,
+		   __u64 ended)
+{
+	if (follow->options->external.num)
+		report_externals(follow, old_externals, ended);
+	else
+		report_addresses(follow, old, ended);
+}
+
+/* While the interface is away its addresses may come back with it. An interface that is back without an address of its own is
+ * all there, if the external ones are elsewhere.
+ */
+static bool is_whole(const struct follow *follow)
+{
+	const struct externals *externals = &follow->externals;
+
+	return follow->addresses.num_own ||
+	       (follow->addresses.link.ifindex && externals->num && !externals->num_missing);
+}
+
+static bool has_other_addresses(const struct follow *follow, const struct addresses *old,
+				const struct externals *old_externals)
+{
+	const struct addresses *now = &follow->addresses;
+
+	return now->num_own != old->num_own || memcmp(now->own, old->own, sizeof(old->own)) != 0 ||
+	       memcmp(&follow->externals, old_externals, sizeof(*old_externals)) != 0;
+}
+
 void follow_addresses(struct follow *follow)
 {
 	struct addresses old = follow->addresses;
+	struct externals old_externals = follow->externals;
 	struct fault fault;
 	__u64 ended = 0;
 	int err;
 
 	netlink_drain(follow->news);
-	err = addresses_read(follow->ask, follow->options->iface, &follow->addresses);
+	err = read_addresses(follow);
 	if (err) {
 		log_error("cannot read the addresses of this machine: %s; the last ones are kept", strerror(-err));
 		return;
@@ -272,11 +429,15 @@ void follow_addresses(struct follow *follow)
 	if (configure(follow, &fault))
 		log_error("%s", fault.text);
 	report_link(follow, &old);
-	if (follow->addresses.num_own)
+	if (is_whole(follow))
 		follow->sweep->keep_foreign = false;
-	if (follow->addresses.num_own != old.num_own || memcmp(follow->addresses.own, old.own, sizeof(old.own)) != 0)
+	if (has_other_addresses(follow, &old, &old_externals))
 		ended = sweep_flush_foreign(follow->sweep);
-	report_addresses(follow, &old, ended);
+	report(follow, &old, &old_externals, ended);
+	if (configure_unused(follow, &fault))
+		complain(&follow->external_complaint, &fault);
+	else
+		follow->external_complaint.text[0] = '\0';
 }
 
 static void poll_ports(struct follow *follow)
@@ -299,10 +460,21 @@ static void poll_ports(struct follow *follow)
 	free(text);
 }
 
+/* Local routes and the source of the host's own packets change without a word. */
+static void poll_routes(struct follow *follow)
+{
+	struct externals now;
+
+	if (externals_read(follow->ask, follow->options, &follow->addresses, &now) == 0 &&
+	    (memcmp(&now, &follow->externals, sizeof(now)) != 0 || follow->num_unused))
+		follow_addresses(follow);
+}
+
 void follow_poll(struct follow *follow)
 {
 	const struct link *link = &follow->addresses.link;
 
+	poll_routes(follow);
 	poll_ports(follow);
 	if (!link->ifindex)
 		return;
@@ -320,4 +492,9 @@ void follow_poll(struct follow *follow)
 char *follow_ports_text(const struct follow *follow)
 {
 	return ranges_format(&follow->ports);
+}
+
+char *follow_external_text(const struct follow *follow, char *text)
+{
+	return externals_format(&follow->externals, text);
 }

@@ -8,6 +8,7 @@
 #include "address.h"
 #include "daemon.h"
 #include "dataplane.h"
+#include "external.h"
 #include "fault.h"
 #include "netlink.h"
 #include "ranges.h"
@@ -20,12 +21,15 @@ struct follow {
 	struct mnl_socket *ask;  /* for requests */
 	struct mnl_socket *news; /* readable when something has changed */
 	struct addresses addresses;
+	struct externals externals;
 	struct ranges ports; /* in force */
+	__u32 num_unused;    /* external addresses that are there, and not used for want of pools */
 	__u32 l2_len;
 	bool attached;
 	/* what has been complained of, "" when all is well */
 	struct fault ports_complaint;
 	struct fault attach_complaint;
+	struct fault external_complaint;
 };
 
 /* First the checks: reads all of it, and refuses what cannot be served. Nothing is changed yet. */
@@ -40,10 +44,13 @@ int follow_start(struct follow *follow, struct dataplane *dataplane, struct swee
 /* Interface and addresses may have changed: reads them anew and acts. */
 void follow_addresses(struct follow *follow);
 
-/* The kernel's own port ranges may have changed, or somebody may have taken our filters away. */
+/* The kernel's own port ranges may have changed, or its routes, or somebody may have taken our filters away. */
 void follow_poll(struct follow *follow);
 
 /* "ports 50000-50099", in force; the caller frees it. */
 char *follow_ports_text(const struct follow *follow);
+
+/* "192.0.2.1 and 3 others": what internal hosts are seen as. `text` has EXTERNALS_TEXT bytes; returns it. */
+char *follow_external_text(const struct follow *follow, char *text);
 
 #endif

@@ -51,6 +51,9 @@ def test_ranges(idle, ranges):
     nothing_attached(idle.R)
 
 
+MANY_ITEMS = [word for number in range(33) for word in ("--external", f"10.0.0.{number}")]
+
+
 @pytest.mark.parametrize("words, names", [
     (["run"], "-e"),
     (["run", "-e"], "-e"),
@@ -61,6 +64,38 @@ def test_ranges(idle, ranges):
     (["run", "-e", "eth0", "--internal", "300.0.0.0/8"], "300.0.0.0/8"),
     (["run", "-e", "eth0", "--internal", "10.0.0.0/33"], "10.0.0.0/33"),
     (["run", "-e", "eth0", "--internal", "10.0.0.1/8"], "10.0.0.1/8"),
+    (["run", "-e", "eth0", "--external"], "--external"),
+    (["run", "-e", "eth0", "--external", "eth0"], "eth0"),
+    (["run", "-e", "eth0", "--external", "192.0.2.1:50000"], "192.0.2.1:50000"),
+    (["run", "-e", "eth0", "--external", "192.0.2.1/24"], ["192.0.2.1/24", "192.0.2.0/24"]),
+    (["run", "-e", "eth0", "--external", "192.0.2.0/23"], ["192.0.2.0/23", "512 addresses", "256"]),
+    (["run", "-e", "eth0", "--external", "0.0.0.0/0"], ["0.0.0.0/0", "256"]),
+    (["run", "-e", "eth0", "--external", "192.0.2.0/24", "--external", "192.0.3.1"], ["192.0.3.1", "256"]),
+    (["run", "-e", "eth0", "--external", "192.0.2.1", "--external", "192.0.2.1"], ["192.0.2.1", "overlaps"]),
+    (["run", "-e", "eth0", "--external", "192.0.2.1", "--external", "192.0.2.0/30"], ["192.0.2.0/30", "overlaps"]),
+    (["run", "-e", "eth0", "--external", "192.0.2.0/30", "--external", "192.0.2.1"], ["192.0.2.0/30", "overlaps"]),
+    (["run", "-e", "eth0", *MANY_ITEMS], ["10.0.0.32", "at most 32"]),
+    (["run", "-e", "eth0", "--external", "127.0.0.1"], "127.0.0.1"),
+    (["run", "-e", "eth0", "--external", "224.0.0.1"], "224.0.0.1"),
+    (["run", "-e", "eth0", "--spill"], ["--spill", "--external"]),
+    (["run", "-e", "eth0", "--spill", "--external", "192.0.2.1"], ["--spill", "--external"]),
+    (["run", "-e", "eth0", "--on-full", "panic"], ["panic", "share or refuse"]),
+    (["run", "-e", "eth0", "--on-full", "share", "--on-full", "refuse"], ["--on-full", "twice"]),
+    (["run", "-e", "eth0", "--borrow", "--on-full", "share"], ["--borrow", "--on-full share", "refuse"]),
+    (["run", "-e", "eth0", "--on-full", "share", "--borrow"], ["--borrow", "--on-full share", "refuse"]),
+    (["run", "-e", "eth0", "--rest", "86401"], ["86401", "0 to 86400"]),
+    (["run", "-e", "eth0", "--rest", "-1"], ["-1", "0 to 86400"]),
+    (["run", "-e", "eth0", "--rest", "2m"], ["2m", "0 to 86400"]),
+    (["run", "-e", "eth0", "--rest", "1", "--rest", "2"], ["--rest", "twice"]),
+    (["run", "-e", "eth0", "--icmp", "net-unreachable"], ["net-unreachable", "admin-prohibited"]),
+    (["run", "-e", "eth0", "--max-ports", "0"], ["--max-ports", "leave it out"]),
+    (["run", "-e", "eth0", "--max-sessions", "0"], ["--max-sessions", "leave it out"]),
+    (["run", "-e", "eth0", "--max-rate", "0"], ["--max-rate", "leave it out"]),
+    (["run", "-e", "eth0", "--max-ports", "00"], "--max-ports"),
+    (["run", "-e", "eth0", "--max-ports", "few"], ["few", "from 1"]),
+    (["run", "-e", "eth0", "--max-sessions", "-5"], ["-5", "from 1"]),
+    (["run", "-e", "eth0", "--max-rate", "10/s"], ["10/s", "from 1"]),
+    (["run", "-e", "eth0", "--max-rate", "99999999999"], ["99999999999", "from 1"]),
     (["run", "-e", "eth0", "--colour", "red"], "colour"),
     (["run", "-e", "eth0", "surplus"], "surplus"),
     (["run", "-e", "much-too-long-a-name"], "much-too-long-a-name"),
@@ -79,7 +114,7 @@ def test_ranges(idle, ranges):
     (["explain", "tcp", "192.0.2.1", "192.0.2.8:60000"], "192.0.2.1"),
     (["explain", "tcp", "192.0.2.1:50000", "192.0.2.8:0x10"], "0x10"),
     (["explain", "tcp", "192.0.2.1:50000", "192.0.2.8:1", "more"], "more"),
-], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+], ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else "")
 def test_usage(idle, words, names):
     refused(idle.R, *words, status=2, names=names)
     nothing_attached(idle.R)
@@ -118,6 +153,30 @@ def test_interface_without_address(idle):
         nothing_attached(idle.R)
     finally:
         idle.R.ip("addr add 192.0.2.1/24 dev eth0")
+
+
+@pytest.mark.parametrize("words, names, accepted", [
+    (["192.0.2.2"], "192.0.2.2", "ip route add local 192.0.2.2 dev lo"),
+    (["192.0.2.2"], "192.0.2.2", "ip address add 192.0.2.2/32 dev eth0"),
+    (["192.0.2.1", "--external", "192.0.2.8"], "192.0.2.8", "ip address add"),
+    (["192.0.2.255"], "192.0.2.255", "ip address add"),
+    (["203.0.113.7"], "203.0.113.7", "ip address add"),
+    (["192.0.2.0/30"], ["192.0.2.0 ", "192.0.2.0/30"], "ip route add local 192.0.2.0/30 dev lo"),
+], ids=str)
+def test_address_of_another_machine(idle, words, names, accepted):
+    """A neighbour's, one that nobody has, the broadcast address of the wire, one that there is no route to."""
+    refused(idle.R, "run", "-e", "eth0", "--external", *words, status=1, names=names, accepted=accepted)
+    nothing_attached(idle.R)
+
+
+def test_prefix_of_which_one_address_is_missing(idle):
+    idle.R.ip("route add local 203.0.113.8/31 dev lo", "addr add 203.0.113.11/32 dev lo")
+    try:
+        refused(idle.R, "run", "-e", "eth0", "--external", "203.0.113.8/30", status=1, names="203.0.113.10 of",
+                accepted="ip route add local 203.0.113.8/30 dev lo")
+        nothing_attached(idle.R)
+    finally:
+        idle.R.ip("route del local 203.0.113.8/31 dev lo", "addr del 203.0.113.11/32 dev lo")
 
 
 def test_default_range_that_is_empty(idle):
