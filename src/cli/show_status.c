@@ -4,13 +4,14 @@
 #include <stdlib.h>
 
 #include "daemon/attach.h"
+#include "daemon/cgroup.h"
 #include "daemon/dataplane.h"
-#include "endpoint.h"
+#include "external_list.h"
 #include "ranges.h"
 #include "sheet.h"
 #include "show.h"
 
-static json_t *list_hooks(__u32 ifindex)
+static json_t *list_hooks(const struct instance *instance, __u32 ifindex)
 {
 	json_t *list = json_array();
 
@@ -18,6 +19,9 @@ static json_t *list_hooks(__u32 ifindex)
 		json_array_append_new(list, json_string("ingress"));
 	if (attach_is_at(ifindex, ATTACH_EGRESS))
 		json_array_append_new(list, json_string("egress"));
+	for (int i = 0; i < NUM_CGROUP_HOOK; i++)
+		if (cgroup_is_at(instance, i))
+			json_array_append_new(list, json_string(cgroup_hook_name[i]));
 	return list;
 }
 
@@ -27,7 +31,6 @@ int show_status(struct show *show, struct fault *fault)
 	const struct header *header = show->table.header;
 	const struct dataplane dataplane = { .table = show->table };
 	int daemon = instance_daemon(&show->instance);
-	char external[ENDPOINT_TEXT];
 	struct ranges ranges;
 	json_t *record;
 	char *text;
@@ -36,13 +39,13 @@ int show_status(struct show *show, struct fault *fault)
 	text = ranges_format(&ranges);
 	if (!text)
 		return fault_set_errno(fault, ENOMEM, "cannot show the status");
-	record = json_pack(
-		"{s:s, s:s?, s:s, s:I, s:I, s:I, s:I, s:i, s:o, s:o, s:i}", "interface", show->instance.iface,
-		"external", config->num_external ? address_format(config->external[0].addr, external) : NULL, "ranges",
-		text, "sessions", (json_int_t)header->num_sessions, "mappings", (json_int_t)header->num_mappings,
-		"capacity", (json_int_t)dataplane_capacity(&dataplane), "created", (json_int_t)header->num_created,
-		"stashed", header->num_stashed, "hooks", list_hooks(header->ifindex), "daemon",
-		daemon > 0 ? json_integer(daemon) : json_null(), "clock_factor", header->clock.factor);
+	record = json_pack("{s:s, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:i, s:o, s:o, s:i}", "interface",
+			   show->instance.iface, "external", external_first(config), "externals", external_list(config),
+			   "ranges", text, "sessions", (json_int_t)header->num_sessions, "mappings",
+			   (json_int_t)header->num_mappings, "capacity", (json_int_t)dataplane_capacity(&dataplane),
+			   "created", (json_int_t)header->num_created, "stashed", header->num_stashed, "hooks",
+			   list_hooks(&show->instance, header->ifindex), "daemon",
+			   daemon > 0 ? json_integer(daemon) : json_null(), "clock_factor", header->clock.factor);
 	free(text);
 	record_print(record, show->json);
 	return 0;
