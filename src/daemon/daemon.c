@@ -3,7 +3,7 @@
  *
  * Start: what can be checked is checked before anything is changed (rights, interface, address, ports); then the
  * instance is locked, the data plane is loaded and pinned, or taken over from an earlier run; it is told addresses and
- * ports; and last of all it is attached, ingress before egress, and the socket hooks behind them. Whatever fails, what was done so far is undone in
+ * ports; and last of all it is attached, ingress before egress. Whatever fails, what was done so far is undone in
  * reverse; a data plane that was there before is left as it was.
  *
  * Between: nothing here ever sees a packet. The loop sweeps out what has expired, follows addresses and sysctls, and
@@ -109,14 +109,13 @@ static void sweep(evutil_socket_t fd, short what, void *context)
 	sweep_step(&daemon->sweep);
 }
 
-static void poll_everything(evutil_socket_t fd, short what, void *context)
+static void poll_sysctls(evutil_socket_t fd, short what, void *context)
 {
 	struct daemon *daemon = context;
 
 	(void)fd;
 	(void)what;
 	follow_poll(&daemon->follow);
-	event_log_poll(daemon->log);
 }
 
 static int watch(struct daemon *daemon, enum watched which, int fd, short what, event_callback_fn call, __u32 every_ms)
@@ -139,7 +138,7 @@ static int watch_all(struct daemon *daemon, struct fault *fault)
 	    watch(daemon, WATCH_NEWS, news, EV_READ, look_at_addresses, 0) ||
 	    watch(daemon, WATCH_EVENTS, events, EV_READ, read_events, 0) ||
 	    watch(daemon, WATCH_SWEEP, -1, EV_TIMEOUT, sweep, daemon->sweep.tick_ms) ||
-	    watch(daemon, WATCH_POLL, -1, EV_TIMEOUT, poll_everything, POLL_MS))
+	    watch(daemon, WATCH_POLL, -1, EV_TIMEOUT, poll_sysctls, POLL_MS))
 		return fault_set_errno(fault, errno, "cannot watch signals, timers and sockets");
 	return 0;
 }
@@ -221,18 +220,6 @@ static int open_dataplane(struct daemon *daemon, struct fault *fault)
 	return err;
 }
 
-/* Without them everything is still translated and nobody meets on a tuple; what is lost, the warning says. */
-static void attach_sockets(struct daemon *daemon)
-{
-	struct fault fault;
-
-	if (dataplane_attach_sockets(&daemon->dataplane, &fault))
-		log_warn("%s; without them a program of this machine that wants a tuple of %s is not told EADDRINUSE: "
-			 "its "
-			 "packets are translated to another port or refused",
-			 fault.text, daemon->options->iface);
-}
-
 static int open_loop(struct daemon *daemon, struct fault *fault)
 {
 	int err;
@@ -242,7 +229,7 @@ static int open_loop(struct daemon *daemon, struct fault *fault)
 		return fault_set(fault, ENOMEM, "cannot make an event loop");
 	err = event_socket_open(daemon->base, daemon->instance.socket, &daemon->socket, fault);
 	if (!err)
-		err = event_log_open(&daemon->dataplane, daemon->socket, &daemon->log, fault);
+		err = event_log_open(daemon->dataplane.events_fd, daemon->socket, &daemon->log, fault);
 	if (!err)
 		err = watch_all(daemon, fault);
 	return err;
@@ -272,8 +259,6 @@ static int start(struct daemon *daemon, struct fault *fault)
 	err = open_loop(daemon, fault);
 	if (!err)
 		err = follow_start(&daemon->follow, &daemon->dataplane, &daemon->sweep, fault);
-	if (!err)
-		attach_sockets(daemon);
 	return err;
 }
 
