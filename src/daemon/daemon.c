@@ -3,8 +3,8 @@
  *
  * Start: what can be checked is checked before anything is changed (rights, interface, address, ports); then the
  * instance is locked, the data plane is loaded and pinned, or taken over from an earlier run; it is told addresses and
- * ports; and last of all it is attached, ingress before egress. Whatever fails, what was done so far is undone in
- * reverse; a data plane that was there before is left as it was.
+ * ports; and last of all it is attached, ingress before egress, socket hooks after both. Whatever fails, what was done
+ * so far is undone in reverse; a data plane that was there before is left as it was.
  *
  * Between: nothing here ever sees a packet. The loop sweeps out what has expired, follows addresses and sysctls, and
  * tells events. If this process dies, translation goes on, and the next run takes it up from there.
@@ -220,6 +220,17 @@ static int open_dataplane(struct daemon *daemon, struct fault *fault)
 	return err;
 }
 
+/* Without them everything is still translated and nobody meets on a tuple; what is lost, the warning says. */
+static void attach_sockets(struct daemon *daemon)
+{
+	struct fault fault;
+
+	if (dataplane_attach_sockets(&daemon->dataplane, &fault))
+		log_warn("%s; without them a program of this machine that wants a tuple which a session holds is not "
+			 "told EADDRINUSE: its packets leave from another port, or are refused",
+			 fault.text);
+}
+
 static int open_loop(struct daemon *daemon, struct fault *fault)
 {
 	int err;
@@ -259,6 +270,8 @@ static int start(struct daemon *daemon, struct fault *fault)
 	err = open_loop(daemon, fault);
 	if (!err)
 		err = follow_start(&daemon->follow, &daemon->dataplane, &daemon->sweep, fault);
+	if (!err)
+		attach_sockets(daemon);
 	return err;
 }
 

@@ -7,6 +7,8 @@
  * exchange each. Old and new programs work on the same table and the same locks, so for the moment that both are in use
  * they are like two CPUs.
  *
+ * The pins "hook-NAME" are the links of the socket hooks (cgroup.c), which need the maps of the programs at the interface.
+ *
  * The pin "clsact-IFINDEX" (any object would do, it is the sweep's) says that the qdisc of that interface was made by us.
  */
 #include "dataplane.h"
@@ -23,6 +25,7 @@
 #include <bpf/libbpf.h>
 
 #include "bpf/tc.skel.h"
+#include "cgroup.h"
 #include "clock.h"
 #include "daemon.h"
 #include "jiffies.h"
@@ -418,6 +421,11 @@ int dataplane_detach(const struct instance *instance, __u32 ifindex, unsigned in
 	return attach_remove(instance->iface, ifindex, is_qdisc_ours(instance, ifindex), ret_removed, fault);
 }
 
+int dataplane_attach_sockets(struct dataplane *dataplane, struct fault *fault)
+{
+	return cgroup_attach(dataplane->instance, dataplane->programs->obj, dataplane->table.header, fault);
+}
+
 int dataplane_configure(struct dataplane *dataplane, const struct config *config, struct fault *fault)
 {
 	struct header *header = dataplane->table.header;
@@ -451,13 +459,15 @@ int dataplane_remove(const struct instance *instance, bool *ret_found, struct fa
 	netlink_close(socket);
 	if (err && err != -ENODEV)
 		return fault_set_errno(fault, -err, "cannot ask for %s", instance->iface);
-	/* The filters before the maps: they are what packets meet. */
+	/* The filters before the maps: they are what packets meet. The socket hooks are pins too. */
 	if (!err)
 		err = dataplane_detach(instance, link.ifindex, &removed, fault);
 	else
 		err = 0;
-	if (!err)
+	if (!err) {
+		cgroup_detach(instance);
 		err = instance_remove(instance, fault);
+	}
 	if (!err)
 		*ret_found = pinned || removed;
 	return err;

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Attaching the socket hooks.
+ *
+ * They sit at the root of the cgroups, so that sockets of every cgroup are covered, beside whatever others have there; each is
+ * a link that is pinned with the maps of its instance. A link holds its program when nobody has it open, takes another
+ * program in one step, is found again by its pin, and goes with it: so what has no pin is not attached, and what
+ * an instance has left is as easy to find as its maps.
+ */
+#include "cgroup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+
+#include "bpf/socket_hooks.skel.h"
+#include "ranges.h"
+#include "sysctl.h"
+
+#define PORT_LOCK_BIT 3       /* SOCK_BINDPORT_LOCK of sk_userlocks (include/net/sock.h) */
+#define FIRST_EPHEMERAL 32768 /* of ip_local_port_range, where nobody has changed it */
+#define LAST_EPHEMERAL 60999
+
+const char *const cgroup_hook_name[NUM_CGROUP_HOOK] = {
+	[CGROUP_CONNECT4] = "connect4",
+	[CGROUP_CONNECT6] = "connect6",
+	[CGROUP_SENDMSG4] = "sendmsg4",
+};
+
+static const enum bpf_attach_type attach_type[NUM_CGROUP_HOOK] = {
+	[CGROUP_CONNECT4] = BPF_CGROUP_INET4_CONNECT,
+	[CGROUP_CONNECT6] = BPF_CGROUP_INET6_CONNECT,
+	[CGROUP_SENDMSG4] = BPF_CGROUP_UDP4_SENDMSG,
+};
+
+/* ---- the root ------------------------------------------------------------------------------------------------- */
+
+/* The root of the cgroups, or -errno. `ip netns exec` hides where it is mounted, so it is mounted anew, at no place. */
+static int open_root(void)
+{
+	int context = fsopen("cgroup2", FSOPEN_CLOEXEC);
+	int root, mounted;
+
+	if (context < 0)
+		return -errno;
+	mounted = fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) ? -1 : fsmount(context, FSMOUNT_CLOEXEC, 0);
+	root = mounted < 0 ? -errno : openat(mounted, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (mounted >= 0 && root < 0)
+		root = -errno;
+	if (mounted >= 0)
+		close(mounted);
+	close(context);
+	return root;
+}
+
+/* ---- loading -------------------------------------------------------------------------------------------------- */
+
+/* Which bit of struct sock says that the program chose the port: its number, counted from the first bit of the first byte
+ * as little-endian machines do; 0 if the kernel does not describe itself.
+ */
+static __u32 find_port_lock(void)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	const struct btf_type *sock;
+	__u32 bit = 0;
+	int id;
+
+	if (libbpf_get_error(btf))
+		return 0;
+	id = btf__find_by_name_kind(btf, "sock", BTF_KIND_STRUCT);
+	sock = id > 0 ? btf__type_by_id(btf, id) : NULL;
+	for (__u32 i = 0; sock && i < btf_vlen(sock); i++)
+		if (strcmp(btf__name_by_offset(btf, btf_members(sock)[i].name_off), "sk_userlocks") == 0)
+			bit = btf_member_bit_offset(sock, i) + PORT_LOCK_BIT;
+	btf__free(btf);
+	return bit;
+}
+
+static void set_ephemeral(struct socket_hooks *hooks)
+{
+	__u16 first = FIRST_EPHEMERAL, last = LAST_EPHEMERAL;
+	struct ranges ranges;
+	unsigned int port = 0;
+
+	/* the kernel's range is one slice */
+	if (!sysctl_read_ephemeral(&ranges, &(struct fault){}))
+		ranges_next(&ranges, &port, &first, &last);
+	*(__u32 *)&hooks->rodata->ephemeral_first = first;
+	*(__u32 *)&hooks->rodata->ephemeral_last = last;
+}
+
+static int reuse_maps(struct socket_hooks *hooks, const struct bpf_object *tc)
+{
+	struct bpf_map *map;
+	int err = 0;
+
+	bpf_object__for_each_map(map, hooks->obj) {
+		int fd = bpf_object__find_map_fd_by_name(tc, bpf_map__name(map));
+
+		if (!err && fd >= 0)
+			err = bpf_map__reuse_fd(map, fd);
+	}
+	return err;
+}
+
+/* `port_lock` as find_port_lock() says. */
+static int load(const struct instance *instance, const struct bpf_object *tc, const struct header *header,
+		__u32 port_lock, struct socket_hooks **ret_hooks)
+{
+	struct socket_hooks *hooks = socket_hooks__open();
+	int err;
+
+	if (!hooks)
+		return -errno;
+	memcpy((void *)&hooks->rodata->shape, &header->shape, sizeof(header->shape));
+	*(__u64 *)&hooks->rodata->clock_mult = header->clock.mult;
+	*(__u64 *)&hooks->rodata->netns_cookie = instance->cookie;
+	*(__u32 *)&hooks->rodata->port_lock_offset = port_lock / 8;
+	*(__u32 *)&hooks->rodata->port_lock_mask = port_lock ? 1u << port_lock % 8 : 0;
+	set_ephemeral(hooks);
+	err = reuse_maps(hooks, tc);
+	if (!err)
+		err = socket_hooks__load(hooks);
+	if (err)
+		socket_hooks__destroy(hooks);
+	else
+		*ret_hooks = hooks;
+	return err;
+}
+
+/* ---- links ---------------------------------------------------------------------------------------------------- */
+
+static char *link_pin(const struct instance *instance, enum cgroup_hook hook, char path[PIN_PATH])
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "hook-%s", cgroup_hook_name[hook]);
+	return instance_pin(instance, name, path);
+}
+
+/* Its link, or -errno; -ENOLINK if somebody has detached it. */
+static int open_link(const struct instance *instance, enum cgroup_hook hook)
+{
+	struct bpf_link_info info = {};
+	__u32 len = sizeof(info);
+	char path[PIN_PATH];
+	int link = bpf_obj_get(link_pin(instance, hook, path));
+
+	if (link < 0)
+		return -errno;
+	if (bpf_obj_get_info_by_fd(link, &info, &len) || !info.cgroup.cgroup_id) {
+		close(link);
+		return -ENOLINK;
+	}
+	return link;
+}
+
+static int attach(const struct instance *instance, enum cgroup_hook hook, int root, int program, bool *ret_new)
+{
+	int link = open_link(instance, hook);
+	char path[PIN_PATH];
+	int err;
+
+	*ret_new = link < 0;
+	link_pin(instance, hook, path);
+	if (link >= 0) {
+		err = bpf_link_update(link, program, NULL);
+	} else {
+		unlink(path);
+		link = bpf_link_create(program, root, attach_type[hook], NULL);
+		if (link < 0)
+			return link;
+		err = bpf_obj_pin(link, path);
+	}
+	close(link); /* one that could not be pinned goes with this */
+	return err;
+}
+
+static void detach(const struct instance *instance, enum cgroup_hook hook)
+{
+	char path[PIN_PATH];
+	int link = bpf_obj_get(link_pin(instance, hook, path));
+
+	if (link < 0)
+		return;
+	/* Without its pin it would go too, but a little later. */
+	bpf_link_detach(link);
+	close(link);
+	unlink(path);
+}
+
+static int attach_all(const struct instance *instance, const struct socket_hooks *hooks, int root)
+{
+	const struct bpf_program *program[NUM_CGROUP_HOOK] = {
+		[CGROUP_CONNECT4] = hooks->progs.bauta_connect4,
+		[CGROUP_CONNECT6] = hooks->progs.bauta_connect6,
+		[CGROUP_SENDMSG4] = hooks->progs.bauta_sendmsg4,
+	};
+	bool new[NUM_CGROUP_HOOK] = {};
+
+	for (int i = 0; i < NUM_CGROUP_HOOK; i++) {
+		int err = attach(instance, i, root, bpf_program__fd(program[i]), &new[i]);
+
+		if (!err)
+			continue;
+		while (--i >= 0)
+			if (new[i])
+				detach(instance, i);
+		return err;
+	}
+	return 0;
+}
+
+int cgroup_attach(const struct instance *instance, const struct bpf_object *tc, const struct header *header,
+		  struct fault *fault)
+{
+	__u32 port_lock = find_port_lock();
+	struct socket_hooks *hooks;
+	int root, err;
+
+	root = open_root();
+	if (root < 0)
+		return fault_set_errno(fault, -root, "cannot open the root of the cgroups (needed: CONFIG_CGROUPS)");
+	err = load(instance, tc, header, port_lock, &hooks);
+	/* A kernel that is locked down lets no program look into its memory. */
+	if (err && port_lock)
+		err = load(instance, tc, header, 0, &hooks);
+	if (err) {
+		fault_set_errno(fault, -err, "cannot load the socket hooks (needed: CONFIG_CGROUP_BPF)");
+	} else {
+		err = attach_all(instance, hooks, root);
+		if (err)
+			fault_set_errno(fault, -err, "cannot attach the socket hooks to the root of the cgroups");
+		socket_hooks__destroy(hooks);
+	}
+	close(root);
+	return err;
+}
+
+bool cgroup_is_at(const struct instance *instance, enum cgroup_hook hook)
+{
+	int link = open_link(instance, hook);
+
+	if (link >= 0)
+		close(link);
+	return link >= 0;
+}
+
+int cgroup_count(const struct instance *instance)
+{
+	int num = 0;
+
+	for (int i = 0; i < NUM_CGROUP_HOOK; i++)
+		num += cgroup_is_at(instance, i);
+	return num;
+}
+
+void cgroup_detach(const struct instance *instance)
+{
+	for (int i = 0; i < NUM_CGROUP_HOOK; i++)
+		detach(instance, i);
+}

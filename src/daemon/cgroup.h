@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The socket hooks: programs at the root of the cgroups, which are asked before a program of the host gets a port or a
+ * peer.
+ */
+#ifndef BAUTA_CGROUP_H
+#define BAUTA_CGROUP_H
+
+#include <stdbool.h>
+
+#include "contract.h"
+#include "fault.h"
+#include "instance.h"
+
+struct bpf_object;
+
+enum cgroup_hook {
+	CGROUP_CONNECT4,
+	CGROUP_CONNECT6,
+	CGROUP_SENDMSG4,
+	NUM_CGROUP_HOOK,
+};
+
+/* As in "show status". */
+extern const char *const cgroup_hook_name[NUM_CGROUP_HOOK];
+
+/* Loads the programs with the maps of `tc`, by their names, and attaches them; each takes the place of what an earlier run
+ * has attached for this instance, at once. They stay when this process ends. On failure what was there before is
+ * there still.
+ */
+int cgroup_attach(const struct instance *instance, const struct bpf_object *tc, const struct header *header,
+		  struct fault *fault);
+
+/* Whether this hook of the instance is attached. */
+bool cgroup_is_at(const struct instance *instance, enum cgroup_hook hook);
+
+/* How many of its hooks are. */
+int cgroup_count(const struct instance *instance);
+
+/* Detaches what is attached for this instance, and nothing else. When it returns no call is held up any more. */
+void cgroup_detach(const struct instance *instance);
+
+#endif
