@@ -116,25 +116,54 @@ static void say_choice(struct explain *explain, const struct search *search, str
 	struct endpoint external = search->session.external;
 	char text[ENDPOINT_TEXT], address[ENDPOINT_TEXT];
 	bool best = endpoint_equal(external, liked);
+	bool shared = search->choice == CHOICE_SHARED;
 	struct headroom headroom;
 
 	endpoint_format(external, text);
 	address_format(external.addr, address);
 	explain_put(explain, "outcome", json_string(verdict_name[VERDICT_TRANSLATED]));
-	explain_put(explain, "choice", json_string(best && !mapped ? "own-port" : choice_name[search->choice]));
+	explain_put(explain, "choice",
+		    json_string(best && !mapped && !shared ? "own-port" : choice_name[search->choice]));
 	explain_put(explain, "external", best ? json_string(text) : json_null());
-	if (best) {
-		explain_say(explain, "translated to %s, %s", text, mapped ? "its mapping" : "its own port");
+	if (best)
+		explain_say(explain, "translated to %s, %s%s", text, mapped ? "its mapping" : "its own port",
+			    shared ? ", which others use toward other remotes" : "");
+	if (best && !shared)
 		return;
-	}
 	headroom_count(explain->sockets, explain->proto, external.addr, explain->remote, &headroom);
-	if (search->choice == CHOICE_SHARED)
+	if (!best && shared)
 		explain_say(explain, "translated to one of %u ports of %s that others use toward other remotes",
 			    headroom.free, address);
-	else
+	else if (!best)
 		explain_say(explain, "translated to one of the %u free ports of %s, drawn at random", headroom.unmapped,
 			    address);
 	say_obstacle(explain, liked, mapped);
+}
+
+/* How many sockets of the host are named, of those that hold ports of the ranges. */
+#define MAX_NAMED 3
+
+static void say_sockets(struct explain *explain, __be32 external)
+{
+	json_t *list = json_array();
+	unsigned int port = 0;
+	struct ranges ours, ports;
+	__u16 first, last;
+
+	ranges_from_config(platform_config(), &ours);
+	headroom_host_ports(explain->sockets, explain->proto, external, explain->remote, &ports);
+	ranges_intersect(&ports, &ours);
+	while (json_array_size(list) < MAX_NAMED && ranges_next(&ports, &port, &first, &last)) {
+		struct endpoint local = { .addr = external, .port = cpu_to_be16(first) };
+		json_t *record = json_object();
+
+		port = first + 1;
+		explain_say(explain, "; %u belongs to ", first);
+		say_holder(explain, record, local);
+		json_object_set_new(record, "port", json_integer(first));
+		json_array_append_new(list, record);
+	}
+	explain_put(explain, "sockets", list);
 }
 
 static void answer_search(struct explain *explain)
@@ -161,6 +190,7 @@ static void answer_search(struct explain *explain)
 	if (search.choice == CHOICE_NONE) {
 		answer_reason(explain, REFUSED_NO_PORT);
 		say_obstacle(explain, liked, mapped);
+		say_sockets(explain, liked.addr);
 	} else {
 		say_choice(explain, &search, liked, mapped);
 	}

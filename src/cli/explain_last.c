@@ -14,13 +14,22 @@
 
 #define NS_PER_S 1000000000ull
 #define NS_PER_MS 1000000ull
+#define MS_PER_S 1000
 
 static const struct column columns[] = {
 	{ "age_s", -8 },    { "reason", 15 }, { "proto", 5 },  { "internal", 21 },
 	{ "external", 21 }, { "remote", 21 }, { "owner", 30 }, { "process", 0 },
 };
 
-/* A failure in the words of the interfaces; "" for what is not known. */
+/* Which process has a socket that was in the way, if it still is there: looked for as often as it pays. */
+struct lookup {
+	struct sockets sockets;
+	bool read;
+	__u64 inode; /* of the last one that was looked for */
+	struct process process;
+};
+
+/* A failure in the words of the interfaces; "" or 0 for what is not known. */
 struct line {
 	const struct event *event;
 	__u64 age_ns;
@@ -29,6 +38,8 @@ struct line {
 	char external[ENDPOINT_TEXT];
 	char remote[ENDPOINT_TEXT];
 	char owner[ENDPOINT_TEXT];
+	unsigned int pid;
+	char comm[COMM_LEN + 1];
 };
 
 static void format_endpoint(struct endpoint endpoint, char text[ENDPOINT_TEXT])
@@ -38,7 +49,33 @@ static void format_endpoint(struct endpoint endpoint, char text[ENDPOINT_TEXT])
 		endpoint_format(endpoint, text);
 }
 
-static void make_line(const struct event *event, __u64 now_ns, struct line *line)
+/* Of a denied call its own process; of a failure because of a socket, the process that has it now. */
+static void find_process(struct lookup *lookup, const struct event *event, struct endpoint owner,
+			 struct endpoint remote, struct line *line)
+{
+	const struct host_socket *socket;
+	struct fault ignored;
+
+	line->pid = event->pid;
+	memcpy(line->comm, event->comm, COMM_LEN);
+	line->comm[COMM_LEN] = '\0';
+	if (event->pid || event->owner != OWNER_HOST)
+		return;
+	if (!lookup->read && sockets_read(&lookup->sockets, &ignored))
+		memset(&lookup->sockets, 0, sizeof(lookup->sockets));
+	lookup->read = true;
+	socket = sockets_find(&lookup->sockets, event->proto, owner, remote);
+	if (!socket || !socket->inode)
+		return;
+	if (socket->inode != lookup->inode && process_find(socket->inode, &lookup->process))
+		lookup->process.pid = 0;
+	lookup->inode = socket->inode;
+	line->pid = lookup->process.pid;
+	if (line->pid)
+		snprintf(line->comm, sizeof(line->comm), "%s", lookup->process.comm);
+}
+
+static void make_line(struct lookup *lookup, const struct event *event, __u64 now_ns, struct line *line)
 {
 	struct endpoint owner = { .addr = event->owner_addr, .port = event->owner_port };
 	struct pair pair = failure_pair(event);
@@ -56,6 +93,7 @@ static void make_line(const struct event *event, __u64 now_ns, struct line *line
 	line->owner[0] = '\0';
 	if (event->owner != OWNER_NONE)
 		endpoint_format(owner, line->owner);
+	find_process(lookup, event, owner, pair.remote, line);
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------------------------ */
@@ -100,16 +138,15 @@ static const char *owner_word(const struct event *event)
 static json_t *line_json(const struct line *line)
 {
 	const struct event *event = line->event;
-	char comm[COMM_LEN + 1] = "";
+	__u64 age_ms = line->age_ns / NS_PER_MS;
 
-	memcpy(comm, event->comm, COMM_LEN);
-	return json_pack("{s:o, s:I, s:s, s:s, s:s, s:o, s:o, s:o, s:b, s:s, s:o, s:o, s:o, s:s}", "time",
-			 time_json(line->age_ns), "age_s", (json_int_t)(line->age_ns / NS_PER_S), "reason",
+	return json_pack("{s:o, s:f, s:s, s:s, s:s, s:o, s:o, s:o, s:b, s:s, s:o, s:o, s:o, s:s}", "time",
+			 time_json(line->age_ns), "age_s", (double)age_ms / MS_PER_S, "reason",
 			 reason_text[event->reason].name, "verdict", verdict_name[reason_verdict(event->reason)],
 			 "proto", line->proto, "internal", text_json(line->internal), "external",
 			 text_json(line->external), "remote", text_json(line->remote), "host", event->from_host,
 			 "owner", owner_word(event), "owner_endpoint", text_json(line->owner), "pid",
-			 event->pid ? json_integer(event->pid) : json_null(), "process", text_json(comm), "meaning",
+			 line->pid ? json_integer(line->pid) : json_null(), "process", text_json(line->comm), "meaning",
 			 reason_text[event->reason].meaning);
 }
 
@@ -133,8 +170,8 @@ static void print_line(struct sheet *sheet, const struct line *line)
 			 line->owner);
 	sheet_text(sheet, text);
 	text[0] = '\0';
-	if (event->pid)
-		snprintf(text, sizeof(text), "%u (%.*s)", event->pid, COMM_LEN, event->comm);
+	if (line->pid)
+		snprintf(text, sizeof(text), "%u (%s)", line->pid, line->comm);
 	sheet_text(sheet, text);
 }
 
@@ -156,6 +193,7 @@ static void print(const struct failures *failures, const struct filter *filter, 
 {
 	__u64 now_ns = clock_read_mono_ns();
 	bool seen[NUM_REASON] = {};
+	struct lookup lookup = {};
 	json_t *list = json_array();
 	unsigned int num = 0;
 	struct sheet sheet;
@@ -171,12 +209,13 @@ static void print(const struct failures *failures, const struct filter *filter, 
 			continue;
 		num++;
 		seen[event->reason] = true;
-		make_line(event, now_ns, &line);
+		make_line(&lookup, event, now_ns, &line);
 		if (json)
 			json_array_append_new(list, line_json(&line));
 		else
 			print_line(&sheet, &line);
 	}
+	sockets_free(&lookup.sockets);
 	if (json) {
 		record_print(list, true);
 		return;

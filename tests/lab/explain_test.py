@@ -3,9 +3,10 @@
 how much is left, and why flows have failed."""
 
 import os
+import subprocess
 
 import pytest
-from gateway import Bauta
+from gateway import BAUTA, Bauta
 from scapy.layers.inet import ICMP, IP
 from talk import accept, ask, text
 
@@ -182,3 +183,145 @@ def test_owners(pair):
     assert (found["owner"], found["mapping"]) == ("nobody", f"{lab.A.address}:5000")
     found, line = owner(bauta, "tcp", "192.0.2.1:8", remote)
     assert found["owner"] == "nobody" and "not in the ranges" in line
+
+
+# ---- failures
+
+
+@pytest.fixture
+def full(make_lab):
+    """A gateway with two ports: one A has toward B:7000, on the other nc listens: (lab, gateway, nc)."""
+    lab = make_lab()
+    lab.meet()
+    bauta = lab.use(Bauta("50000-50001"))
+    listener = lab.R.start("nc", "-l", "-k", "-n", lab.R.external, "50001")
+    lab.R.wait_listening(50001)
+    server = lab.B.listen(7000)
+    lab.client = lab.A.connect((lab.B.address, 7000), port=50000)
+    lab.conn, peer = accept(lab.client, server)
+    assert peer == (lab.R.external, 50000)
+    return lab, bauta, listener
+
+
+def fail(lab, port, host=None, remote_port=7000):
+    with pytest.raises(OSError):
+        (host or lab.A2).connect((lab.B.address, remote_port), port=port)
+
+
+def last(bauta, *words):
+    return bauta.json("explain", "--last", *words)
+
+
+def test_no_port(full):
+    lab, bauta, listener = full
+    found, lines = flow(lab, bauta, 50000, host=lab.A2)
+    assert (found["outcome"], found["reason"]) == ("refused", "no-port")
+    assert (found["obstacle"]["owner"], found["obstacle"]["internal"]) == ("mapping", f"{lab.A.address}:50000")
+    (socket,) = found["sockets"]
+    assert (socket["port"], socket["pid"], socket["process"]) == (50001, listener.pid, "nc")
+    assert f"50001 belongs to process {listener.pid} (nc)" in lines[0]
+    assert left(found) == (2, 1, 1, 0, 0)
+    fail(lab, 50000)
+    found, _ = flow(lab, bauta, 50000, host=lab.A2, remote_port=7001)
+    assert (found["choice"], found["external"]) == ("shared", "192.0.2.1:50000")
+    assert left(found) == (2, 0, 1, 1, 0)
+
+
+def test_last(full):
+    lab, bauta, listener = full
+    assert last(bauta) == []
+    fail(lab, 5001)
+    fail(lab, 50001)
+    rows = last(bauta)
+    assert [row["internal"] for row in rows] == [f"{lab.A2.address}:50001", f"{lab.A2.address}:5001"], "newest first"
+    row = rows[0]
+    assert (row["reason"], row["verdict"], row["proto"]) == ("no-port", "refused", "tcp")
+    assert (row["external"], row["remote"], row["host"]) == (None, f"{lab.B.address}:7000", False)
+    assert 0 <= row["age_s"] < 60 and row["time"].endswith("Z")
+    assert row["meaning"]
+    by_process = [row for row in rows if row["owner"] == "process"]
+    for row in by_process:
+        assert (row["owner_endpoint"], row["pid"], row["process"]) == ("192.0.2.1:50001", listener.pid, "nc")
+    assert by_process, rows
+
+    lines = bauta.text("explain", "--last").splitlines()
+    assert lines[0].split("\t") == [
+        "age_s", "reason", "proto", "internal", "external", "remote", "owner", "process"
+    ]
+    assert lines[1].split("\t")[1:6] == ["no-port", "tcp", f"{lab.A2.address}:50001", "-", f"{lab.B.address}:7000"]
+    assert f"{listener.pid} (nc)" in lines[1] + lines[2]
+    assert lines[3] == "" and lines[4].startswith("no-port: ") and len(lines) == 5, "each reason is explained once"
+
+
+def test_last_names_the_session_in_the_way(make_lab):
+    lab = make_lab()
+    lab.meet()
+    bauta = lab.use(Bauta("50000"))
+    server = lab.B.listen(7000)
+    lab.conn, _ = accept(lab.A.connect((lab.B.address, 7000), port=5000), server)
+    fail(lab, 5001)
+    (row,) = last(bauta)
+    assert (row["owner"], row["owner_endpoint"]) == ("session", f"{lab.A.address}:5000")
+    assert f"session of {lab.A.address}:5000" in bauta.text("explain", "--last")
+
+
+def test_last_of_what_was_dropped(full):
+    """Also what came from outside: then its source is the remote."""
+    lab, bauta, _ = full
+    lab.A.send(IP(src=lab.A.address, dst=lab.B.address) / ICMP(type=10))
+    lab.B.send(IP(src="240.0.0.1", dst=lab.R.external) / ICMP())
+    lab.settle()
+    rows = {row["reason"]: row for row in last(bauta)}
+    assert rows["icmp-type"]["internal"].split(":")[0] == lab.A.address
+    martian = rows["martian"]
+    assert martian["internal"] is None and martian["remote"].split(":")[0] == "240.0.0.1"
+    assert martian["external"].split(":")[0] == lab.R.external
+    assert martian["verdict"] == "dropped"
+
+
+def test_last_with_filters_and_a_limit(full):
+    lab, bauta, _ = full
+    for port in range(6000, 6025):
+        fail(lab, port)
+    lab.A.send(IP(src=lab.A.address, dst=lab.B.address) / ICMP(type=10))
+    lab.settle()
+    assert len(last(bauta)) == 20
+    assert len(last(bauta, "-n", "3")) == 3
+    assert last(bauta, "-n", "1")[0]["reason"] == "icmp-type"
+    assert len(last(bauta, "-n", "0")) == 26
+    found = {
+        words: len(last(bauta, "-n", "0", *words.split()))
+        for words in ("reason=no-port", "reason=no-room", "proto=icmp", "proto=tcp internal=192.168.0.6:6003",
+                      "remote=:7000", "internal=192.168.0.5", "external=192.0.2.1")
+    }
+    assert found == {
+        "reason=no-port": 25, "reason=no-room": 0, "proto=icmp": 1, "proto=tcp internal=192.168.0.6:6003": 1,
+        "remote=:7000": 25, "internal=192.168.0.5": 1, "external=192.0.2.1": 0,
+    }
+
+
+# ---- wrong words
+
+
+@pytest.mark.parametrize("words, says", [
+    ("", "PROTO INTERNAL REMOTE"),
+    ("tcp 192.168.0.5:1", "PROTO EXTERNAL REMOTE"),
+    ("sctp 192.168.0.5:1 192.0.2.8:1", "tcp, udp and icmp"),
+    ("tcp 192.168.0.5 192.0.2.8:1", "ADDRESS:PORT"),
+    ("tcp 192.168.0.5:1 192.0.2.8", "ADDRESS:PORT"),
+    ("tcp 192.168.0.500:1 192.0.2.8:1", "192.168.0.500"),
+    ("tcp 192.168.0.5:1 192.0.2.8:1 more", "one word too many"),
+    ("tcp 192.168.0.5:1 192.0.2.8:1 -n 3", "only with --last"),
+    ("--last tcp 192.168.0.5:1 192.0.2.8:1", "not a filter; proto=, internal=, external=, remote= and reason= are"),
+    ("--last state=active", "not here"),
+    ("--last reason=outbound", "no-port"),
+    ("--last proto=tcp proto=udp", "twice"),
+    ("--last -n many", "from 1 to 49152, or 0 for all"),
+    ("--last -n 49153", "from 1 to 49152, or 0 for all"),
+    ("--last -n", "-n needs an argument"),
+])
+def test_wrong_words(words, says):
+    done = subprocess.run([BAUTA, "explain", *words.split()], capture_output=True, text=True, timeout=10, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("bauta: ") and says in line
