@@ -21,7 +21,8 @@ static const struct command command = {
 	.verb = "watch",
 	.doc = "Print events as they happen, one a line, until interrupted: packets refused for want of a port, of "
 	       "room "
-	       "or of an address, clashes between the host and internal hosts, ports that had to be shared.",
+	       "or of an address, clashes between the host and internal hosts, ports that had to be shared, calls of "
+	       "local programs that were denied.",
 	.takes = TAKES_IFACE | TAKES_JSON,
 };
 
@@ -57,11 +58,34 @@ static const char *word(const json_t *event, const char *key)
 	return text ? text : "-";
 }
 
+/* Nothing for null. */
+static void print_word(const json_t *event, const char *before, const char *key)
+{
+	const char *text = json_string_value(json_object_get(event, key));
+
+	if (text)
+		printf("%s%s", before, text);
+}
+
+static bool is_denied(const json_t *event)
+{
+	return strcmp(word(event, "verdict"), "denied") == 0;
+}
+
+/* " by nc (pid 1234)" of a call that was denied. */
+static void print_caller(const json_t *event)
+{
+	const json_t *pid = json_object_get(event, "pid");
+
+	if (pid && is_denied(event))
+		printf(" by %s (pid %" JSON_INTEGER_FORMAT ")", word(event, "process"), json_integer_value(pid));
+}
+
 /* ", held by the session of 192.168.0.5:1000", or nothing when no one in particular is in the way. */
 static void print_owner(const json_t *event)
 {
 	const char *owner = word(event, "owner");
-	const json_t *pid = json_object_get(event, "pid");
+	const json_t *pid = is_denied(event) ? NULL : json_object_get(event, "pid");
 
 	if (strcmp(owner, "session") == 0)
 		printf(", held by the session of %s", word(event, "owner_endpoint"));
@@ -72,17 +96,17 @@ static void print_owner(const json_t *event)
 		printf(", held by a socket of the host at %s", word(event, "owner_endpoint"));
 }
 
-/* "TIME no-port tcp 192.168.0.5:1000 to 192.0.2.8:80, held by ..." */
+/* "TIME no-port tcp 192.168.0.5:1000 to 192.0.2.8:80, held by ...", or "TIME no-port, 5 more like it since the last". */
 static void print_text(const json_t *event)
 {
 	json_int_t suppressed = json_integer_value(json_object_get(event, "suppressed"));
-	const char *external = word(event, "external");
 
-	printf("%s %s %s %s", word(event, "time"), word(event, "reason"), word(event, "proto"),
-	       word(event, "internal"));
-	if (strcmp(external, "-") != 0)
-		printf(" as %s", external);
-	printf(" to %s", word(event, "remote"));
+	printf("%s %s", word(event, "time"), word(event, "reason"));
+	print_word(event, " ", "proto");
+	print_word(event, " ", "internal");
+	print_word(event, " as ", "external");
+	print_word(event, " to ", "remote");
+	print_caller(event);
 	print_owner(event);
 	if (suppressed)
 		printf(", %" JSON_INTEGER_FORMAT " more like it since the last", suppressed);

@@ -109,13 +109,14 @@ static void sweep(evutil_socket_t fd, short what, void *context)
 	sweep_step(&daemon->sweep);
 }
 
-static void poll_sysctls(evutil_socket_t fd, short what, void *context)
+static void poll_everything(evutil_socket_t fd, short what, void *context)
 {
 	struct daemon *daemon = context;
 
 	(void)fd;
 	(void)what;
 	follow_poll(&daemon->follow);
+	event_log_poll(daemon->log);
 }
 
 static int watch(struct daemon *daemon, enum watched which, int fd, short what, event_callback_fn call, __u32 every_ms)
@@ -138,7 +139,7 @@ static int watch_all(struct daemon *daemon, struct fault *fault)
 	    watch(daemon, WATCH_NEWS, news, EV_READ, look_at_addresses, 0) ||
 	    watch(daemon, WATCH_EVENTS, events, EV_READ, read_events, 0) ||
 	    watch(daemon, WATCH_SWEEP, -1, EV_TIMEOUT, sweep, daemon->sweep.tick_ms) ||
-	    watch(daemon, WATCH_POLL, -1, EV_TIMEOUT, poll_sysctls, POLL_MS))
+	    watch(daemon, WATCH_POLL, -1, EV_TIMEOUT, poll_everything, POLL_MS))
 		return fault_set_errno(fault, errno, "cannot watch signals, timers and sockets");
 	return 0;
 }
@@ -240,7 +241,7 @@ static int open_loop(struct daemon *daemon, struct fault *fault)
 		return fault_set(fault, ENOMEM, "cannot make an event loop");
 	err = event_socket_open(daemon->base, daemon->instance.socket, &daemon->socket, fault);
 	if (!err)
-		err = event_log_open(daemon->dataplane.events_fd, daemon->socket, &daemon->log, fault);
+		err = event_log_open(&daemon->dataplane, daemon->socket, &daemon->log, fault);
 	if (!err)
 		err = watch_all(daemon, fault);
 	return err;
