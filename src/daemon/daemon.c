@@ -29,9 +29,9 @@
 #include "follow.h"
 #include "instance.h"
 #include "log.h"
+#include "precheck.h"
 #include "repair.h"
 #include "sweep.h"
-#include "sysctl.h"
 #include "systemd.h"
 
 #define POLL_MS 2000
@@ -79,7 +79,9 @@ static void look_at_everything(evutil_socket_t signal, short what, void *context
 	(void)what;
 	follow_addresses(&daemon->follow);
 	follow_poll(&daemon->follow);
-	log_info("%s: addresses and port ranges were read again", daemon->options->iface);
+	precheck_report(daemon->options->iface, &daemon->follow.ports);
+	log_info("%s: looked at everything again: addresses, port ranges, and what may be in the way",
+		 daemon->options->iface);
 }
 
 static void look_at_addresses(evutil_socket_t fd, short what, void *context)
@@ -146,38 +148,6 @@ static int watch_all(struct daemon *daemon, struct fault *fault)
 
 /* ---- what an operator should know at the start ----------------------------------------------------------------- */
 
-static void warn_of_forwarding(void)
-{
-	FILE *file = fopen("/proc/sys/net/ipv4/ip_forward", "re");
-	int on = 1;
-
-	if (!file)
-		return;
-	if (fscanf(file, "%d", &on) == 1 && !on)
-		log_warn("this machine does not forward packets: `sysctl -w net.ipv4.ip_forward=1` turns it on");
-	fclose(file);
-}
-
-static void tell_of_overlap(const struct run_options *options)
-{
-	struct ranges both, ephemeral;
-	struct fault fault;
-	char *text;
-
-	if (!options->ports || sysctl_read_ephemeral(&ephemeral, &fault))
-		return;
-	both = *options->ports;
-	ranges_intersect(&both, &ephemeral);
-	text = ranges_format(&both);
-	if (text && *text)
-		log_info("the kernel gives ports %s to local programs too (net.ipv4.ip_local_port_range); that is "
-			 "safe: no "
-			 "session takes a tuple that a socket holds, and no packet leaves on a tuple that a session "
-			 "holds",
-			 text);
-	free(text);
-}
-
 static void tell_ready(const struct daemon *daemon)
 {
 	const struct header *header = daemon->dataplane.table.header;
@@ -193,8 +163,7 @@ static void tell_ready(const struct daemon *daemon)
 		 dataplane_capacity(&daemon->dataplane), adopted, factor);
 	free(ports);
 	systemd_ready();
-	warn_of_forwarding();
-	tell_of_overlap(daemon->options);
+	precheck_report(daemon->options->iface, &daemon->follow.ports);
 }
 
 /* ---- start and stop -------------------------------------------------------------------------------------------- */

@@ -13,8 +13,15 @@
 
 #include "platform.h"
 
+/* Of TCP. A closed socket is listed, from Linux 6.8 on, if it is bound: neither listening nor connected yet. */
+#define STATE_CLOSED 7
 #define STATE_LISTENING 10
-#define STATE_BOUND 13 /* from Linux 6.8 on; older kernels do not list TCP sockets that are only bound */
+#define STATE_BOUND 13
+
+static __u8 state_of(const struct host_socket *socket)
+{
+	return socket->state == STATE_CLOSED ? STATE_BOUND : socket->state;
+}
 
 bool holder_counts(const struct host_socket *socket, const __be32 *own, size_t num_own)
 {
@@ -22,7 +29,7 @@ bool holder_counts(const struct host_socket *socket, const __be32 *own, size_t n
 
 	if (socket->remote.addr || socket->remote.port)
 		return false;
-	if (socket->proto == IPPROTO_TCP && socket->state != STATE_LISTENING && socket->state != STATE_BOUND)
+	if (socket->proto == IPPROTO_TCP && socket->state != STATE_LISTENING && state_of(socket) != STATE_BOUND)
 		return false;
 	for (size_t i = 0; !here && i < num_own; i++)
 		here = socket->local.addr == own[i];
@@ -175,7 +182,7 @@ static int compare_processes(const void *one, const void *other)
 	return a->pid < b->pid ? -1 : a->pid > b->pid;
 }
 
-/* By protocol and port; the state that says more comes first. */
+/* By protocol and port; who listens comes first. */
 static int compare_sockets(const void *one, const void *other)
 {
 	const struct host_socket *a = one, *b = other;
@@ -184,7 +191,7 @@ static int compare_sockets(const void *one, const void *other)
 		return a->proto < b->proto ? -1 : 1;
 	if (port_of(a) != port_of(b))
 		return port_of(a) < port_of(b) ? -1 : 1;
-	return a->state < b->state ? -1 : a->state > b->state;
+	return (a->state == STATE_LISTENING ? 0 : 1) - (b->state == STATE_LISTENING ? 0 : 1);
 }
 
 static int add_owners(const struct owners *owners, __u64 inode, struct holder *holder)
@@ -244,7 +251,7 @@ static int group(const struct host_socket *list, size_t num, const struct owners
 	int error = 0;
 
 	for (size_t i = 0, end; !error && i < num; i = end) {
-		struct holder holder = { .proto = list[i].proto, .state = list[i].state };
+		struct holder holder = { .proto = list[i].proto, .state = state_of(&list[i]) };
 
 		for (end = i; end < num && list[end].proto == holder.proto && port_of(&list[end]) == port_of(&list[i]);
 		     end++)

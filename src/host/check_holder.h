@@ -13,7 +13,7 @@
 /* The ports that the same processes hold in the same way. */
 struct holder {
 	__u8 proto;
-	__u8 state; /* as in struct host_socket */
+	__u8 state; /* 10: listening, 13: bound */
 	struct ranges ports;
 	size_t num; /* of processes; 0: the kernel's own socket, or one of a process that cannot be seen from here */
 	struct process *process; /* sorted by pid */

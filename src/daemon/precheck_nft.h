@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Rules of nftables (iptables-nft among them) that translate the source of what leaves by an interface. */
+#ifndef BAUTA_PRECHECK_NFT_H
+#define BAUTA_PRECHECK_NFT_H
+
+#include "check.h"
+#include "fault.h"
+
+/* Adds them to the facts. A kernel without nftables has none. */
+int precheck_nft(const char *iface, unsigned int ifindex, struct check_facts *facts, struct fault *fault);
+
+/* Adds one to the facts: 0 or -ENOMEM. */
+int precheck_add_nat(struct check_facts *facts, const struct other_nat *nat);
+
+#endif
