@@ -183,7 +183,7 @@ static void answer_search(struct explain *explain)
 	mapped = table_find_outbound(explain->proto, explain->first, (struct endpoint){}, &mapping);
 	if (mapped)
 		liked = mapping.pair.external;
-	if (rehearse(explain->table, explain->sockets, &session, &search)) {
+	if (rehearse(explain->sockets, &session, &search)) {
 		explain_say(explain, "unknown, for want of memory");
 		return;
 	}

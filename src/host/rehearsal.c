@@ -51,11 +51,9 @@ static void free_copy(struct platform *copy)
 	free(copy->stripe);
 }
 
-int rehearse(const struct table *table, const struct sockets *sockets, const struct pair *session,
-	     struct search *ret_search)
+int rehearse(const struct sockets *sockets, const struct pair *session, struct search *ret_search)
 {
-	struct platform stage = { .bucket = table->bucket, .config = platform.config, .now = platform.now };
-	struct platform before = platform;
+	struct platform before = platform, stage = platform;
 	struct view view = { .sockets = sockets };
 	int error = copy_written(&stage);
 

@@ -5,13 +5,11 @@
 
 #include "create.h"
 #include "sockets.h"
-#include "table.h"
 
 /* Chooses for `session` (internal, remote, proto, flags) as the hooks would; the host's sockets are those of `sockets`. The
  * table is only read: a later choice of the hooks may differ, by its random numbers and by what happens meanwhile.
  * Acts on `platform` of this thread, and leaves it as it was. 0, or -ENOMEM.
  */
-int rehearse(const struct table *table, const struct sockets *sockets, const struct pair *session,
-	     struct search *ret_search);
+int rehearse(const struct sockets *sockets, const struct pair *session, struct search *ret_search);
 
 #endif
