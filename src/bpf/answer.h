@@ -187,6 +187,7 @@ static SLOW_PATH int answer_make_icmp(struct __sk_buff *skb, const struct packet
 	sum = answer_sum(skb, pkt->l3, quote_len);
 	if (sum < 0 || bpf_skb_adjust_room(skb, sizeof(head), BPF_ADJ_ROOM_MAC, 0))
 		return -1;
+	head.ip.tos = ip.tos & 0xfc; /* RFC 5508 §7.7: the class of what was sent, and nothing of its ECN */
 	answer_fill_ip(&head.ip, IPPROTO_ICMP, sizeof(head) + quote_len, src, pkt->tuple.src);
 	head.icmp.checksum = ~checksum_fold64(sum + cpu_to_be16(ICMP_TYPE_UNREACHABLE << 8 | code));
 	if (bpf_skb_store_bytes(skb, pkt->l3, &head, sizeof(head), 0))

@@ -211,6 +211,11 @@ static int take_event(void *context, void *data, size_t size)
 	return 0;
 }
 
+void gateway_read_limit(const struct gateway *gateway, __u32 index, struct limit *ret_limit)
+{
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(gateway->programs->maps.limits), &index, ret_limit), 0);
+}
+
 int gateway_take_events(struct gateway *gateway)
 {
 	struct ring_buffer *ring =

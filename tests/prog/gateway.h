@@ -60,6 +60,9 @@ void gateway_configure(struct gateway *gateway);
 struct outcome gateway_egress(struct gateway *gateway, struct frame *frame, __u32 from);
 struct outcome gateway_ingress(struct gateway *gateway, struct frame *frame, __u32 mark);
 
+/* The limit of events of a reason, or LIMIT_ICMP. */
+void gateway_read_limit(const struct gateway *gateway, __u32 index, struct limit *ret_limit);
+
 /* How many events there were since the last call. */
 int gateway_take_events(struct gateway *gateway);
 
