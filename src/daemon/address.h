@@ -17,7 +17,7 @@ struct gateway {
 };
 
 #define MAX_GATEWAYS 1024
-#define MAX_OWN_ADDRS 32
+#define MAX_OWN_ADDRS 512
 
 struct addresses {
 	struct link link; /* ifindex 0: the interface is not there */

@@ -128,19 +128,42 @@ void follow_close(struct follow *follow)
 
 /* ---- telling the data plane ----------------------------------------------------------------------------------- */
 
-/* Every address of the interface and every external one, as prefixes. Only a prefix with holes, of which this machine has
- * some addresses and lacks others, can make more than there is room for.
+static __u32 cover(const struct externals *externals, const struct addresses *addresses, struct config *config)
+{
+	__be32 addr[MAX_EXTERNAL + MAX_OWN_ADDRS];
+	__u32 num = externals->num + addresses->num_own, covered = 0;
+
+	memcpy(addr, externals->addr, externals->num * sizeof(addr[0]));
+	memcpy(addr + externals->num, addresses->own, addresses->num_own * sizeof(addr[0]));
+	config->num_own = prefixes_cover(addr, &num, config->own, MAX_OWN);
+	for (__u32 i = 0; i < num; i++)
+		covered += addr_is_own(config, addr[i]);
+	return num - covered;
+}
+
+/* Every address of the interface and every external one, as prefixes. Where these are too many, the external ones first and
+ * then the first address of the interface.
  */
-static void set_own(const struct follow *follow, struct config *config)
+static void set_own(struct follow *follow, struct config *config)
 {
 	const struct addresses *addresses = &follow->addresses;
 	const struct externals *externals = &follow->externals;
-	__be32 addr[MAX_OWN_ADDRS + MAX_EXTERNAL];
-	__u32 num = addresses->num_own + externals->num;
+	static const struct addresses none;
 
-	memcpy(addr, addresses->own, addresses->num_own * sizeof(addr[0]));
-	memcpy(addr + addresses->num_own, externals->addr, externals->num * sizeof(addr[0]));
-	config->num_own = prefixes_cover(addr, &num, config->own, MAX_OWN);
+	follow->num_left_out = addresses->num_own_left_out;
+	if (!cover(externals, addresses, config))
+		return;
+	cover(externals, &none, config);
+	for (__u32 i = 0; i < addresses->num_own; i++) {
+		if (addr_is_own(config, addresses->own[i]))
+			continue;
+		if (config->num_own < MAX_OWN)
+			config->own[config->num_own++] =
+				(struct prefix){ .addr = addresses->own[i], .mask = 0xffffffff };
+		else
+			follow->num_left_out++;
+	}
+	memset(&config->own[config->num_own], 0, (MAX_OWN - config->num_own) * sizeof(config->own[0]));
 }
 
 /* What answers could not come back to is not used; nor is what there are no pools for. */
@@ -229,12 +252,13 @@ static void tell_gateways(struct follow *follow)
 			 strerror(-err));
 }
 
-static void warn_of_left_out(const struct follow *follow)
+static void warn_of_left_out(const struct follow *follow, __u32 old)
 {
-	if (follow->addresses.num_own_left_out)
-		log_warn("%s has more than %d addresses; %u are not looked after: what comes for them goes to this "
-			 "machine",
-			 follow->options->iface, MAX_OWN_ADDRS, follow->addresses.num_own_left_out);
+	if (follow->num_left_out && follow->num_left_out != old)
+		log_warn("%s has too many addresses that lie apart; %u are not looked after: what comes for them goes "
+			 "to "
+			 "this machine",
+			 follow->options->iface, follow->num_left_out);
 }
 
 int follow_start(struct follow *follow, struct dataplane *dataplane, struct sweep *sweep, struct fault *fault)
@@ -244,11 +268,11 @@ int follow_start(struct follow *follow, struct dataplane *dataplane, struct swee
 
 	follow->dataplane = dataplane;
 	follow->sweep = sweep;
-	warn_of_left_out(follow);
 	tell_gateways(follow);
 	err = configure(follow, fault);
 	if (err)
 		return err;
+	warn_of_left_out(follow, 0);
 	ended = sweep_flush_foreign(sweep);
 	if (ended)
 		log_warn("%s has other addresses than before: %llu sessions of those that are gone were ended",
@@ -411,6 +435,7 @@ void follow_addresses(struct follow *follow)
 {
 	struct addresses old = follow->addresses;
 	struct externals old_externals = follow->externals;
+	__u32 old_left_out = follow->num_left_out;
 	struct fault fault;
 	__u64 ended = 0;
 	int err;
@@ -424,10 +449,9 @@ void follow_addresses(struct follow *follow)
 	if (follow->addresses.num_gateways != old.num_gateways ||
 	    memcmp(follow->addresses.gateway, old.gateway, sizeof(old.gateway)) != 0)
 		tell_gateways(follow);
-	if (follow->addresses.num_own_left_out != old.num_own_left_out)
-		warn_of_left_out(follow);
 	if (configure(follow, &fault))
 		log_error("%s", fault.text);
+	warn_of_left_out(follow, old_left_out);
 	report_link(follow, &old);
 	if (is_whole(follow))
 		follow->sweep->keep_foreign = false;

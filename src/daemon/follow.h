@@ -24,6 +24,7 @@ struct follow {
 	struct externals externals;
 	struct ranges ports; /* in force */
 	__u32 num_unused;    /* external addresses that are there, and not used for want of pools */
+	__u32 num_left_out;  /* addresses of the interface for which the configuration has no room */
 	__u32 l2_len;
 	bool attached;
 	/* what has been complained of, "" when all is well */

@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What the daemon reads of interfaces and addresses. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
 #include "daemon/address.h"
+#include "daemon/external.h"
+#include "daemon/route.h"
 #include "wires.h"
 
 static struct mnl_socket *rtnl;
@@ -108,8 +113,8 @@ static void counts_what_does_not_fit(void **state)
 	struct addresses addresses;
 
 	(void)state;
-	for (int i = 1; i <= MAX_OWN_ADDRS + 2; i++)
-		wires_ip("address add 169.254.7.%d/16 scope link dev ext", i);
+	for (int i = 0; i < MAX_OWN_ADDRS + 2; i++)
+		wires_ip("address add 169.254.%d.%d/16 scope link dev ext", 7 + i / 200, 1 + i % 200);
 	wires_ip("address add 192.0.2.1/24 dev ext");
 	addresses = look("ext");
 	assert_int_equal(addresses.num_own, MAX_OWN_ADDRS);
@@ -136,6 +141,94 @@ static void knows_the_other_interfaces(void **state)
 	assert_int_equal(addresses.external, 0);
 }
 
+static bool is_local(const char *addr)
+{
+	bool local = false;
+
+	assert_int_equal(route_is_local(rtnl, inet_addr(addr), &local), 0);
+	return local;
+}
+
+static void asks_the_route_what_is_ours(void **state)
+{
+	(void)state;
+	wires_ip("link set lo up");
+	wires_ip("address flush dev ext");
+	wires_ip("link set ext up");
+	wires_ip("address add 192.0.2.1/24 dev ext");
+	wires_ip("route add local 203.0.113.8/30 dev lo");
+	wires_ip("route add unreachable 198.51.100.1/32");
+	wires_ip("route add prohibit 198.51.100.2/32");
+	wires_ip("route add blackhole 198.51.100.3/32");
+	wires_ip("route add throw 198.51.100.4/32");
+	assert_true(is_local("192.0.2.1"));
+	assert_true(is_local("203.0.113.8"));
+	assert_true(is_local("203.0.113.11"));
+	assert_false(is_local("203.0.113.12"));
+	assert_false(is_local("192.0.2.2"));
+	assert_false(is_local("192.0.2.255"));
+	for (int i = 1; i <= 5; i++) {
+		char addr[24];
+
+		snprintf(addr, sizeof(addr), "198.51.100.%d", i);
+		assert_false(is_local(addr));
+	}
+}
+
+static __be32 source_of(const char *iface)
+{
+	__be32 source = 0;
+
+	assert_int_equal(route_read_source(rtnl, if_nametoindex(iface), &source), 0);
+	return source;
+}
+
+static void asks_the_route_for_the_source(void **state)
+{
+	__be32 source = 1;
+
+	(void)state;
+	wires_ip("link set far up");
+	wires_ip("address add 192.0.2.2/24 dev ext");
+	assert_address(source_of("ext"), "192.0.2.1"); /* no route at all: the first address */
+	wires_ip("route add default via 192.0.2.254 dev ext src 192.0.2.2");
+	assert_address(source_of("ext"), "192.0.2.2");
+	assert_int_not_equal(route_read_source(rtnl, 9999, &source), 0);
+	assert_int_equal(source, 1);
+	wires_ip("route delete default");
+}
+
+static void lists_the_external_addresses_that_are_ours(void **state)
+{
+	static struct run_options options = { .iface = "ext" };
+	struct addresses addresses = look("ext");
+	struct externals externals;
+	struct fault fault;
+	char text[EXTERNALS_TEXT];
+
+	(void)state;
+	assert_int_equal(externals_read(rtnl, &options, &addresses, &externals), 0);
+	assert_int_equal(externals.num, 1);
+	assert_address(externals.addr[0], "192.0.2.1");
+	assert_address(externals.source, "192.0.2.1");
+	assert_string_equal(externals_format(&externals, text), "192.0.2.1");
+
+	assert_int_equal(external_items_add(&options.external, "203.0.113.8/29", &fault), 0);
+	assert_int_equal(external_items_add(&options.external, "192.0.2.2", &fault), 0);
+	assert_int_equal(external_items_add(&options.external, "192.0.2.9", &fault), 0);
+	assert_int_equal(externals_read(rtnl, &options, &addresses, &externals), 0);
+	assert_int_equal(externals.num, 5);
+	assert_int_equal(externals.num_missing, 5);
+	assert_address(externals.addr[0], "203.0.113.8");
+	assert_address(externals.addr[4], "192.0.2.2");
+	assert_address(externals.missing, "203.0.113.12");
+	assert_true(externals_has(&externals, inet_addr("203.0.113.11")));
+	assert_false(externals_has(&externals, inet_addr("203.0.113.12")));
+	assert_string_equal(externals_format(&externals, text), "203.0.113.8 and 4 others");
+	assert_int_equal(externals_fault(&externals, &options, &fault), -EADDRNOTAVAIL);
+	assert_non_null(strstr(fault.text, "203.0.113.12 of the external prefix 203.0.113.8/29"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -144,6 +237,9 @@ int main(void)
 		cmocka_unit_test(takes_our_end_of_a_point_to_point_link),
 		cmocka_unit_test(counts_what_does_not_fit),
 		cmocka_unit_test(knows_the_other_interfaces),
+		cmocka_unit_test(asks_the_route_what_is_ours),
+		cmocka_unit_test(asks_the_route_for_the_source),
+		cmocka_unit_test(lists_the_external_addresses_that_are_ours),
 	};
 
 	return cmocka_run_group_tests(tests, add_interfaces, remove_interfaces);
