@@ -17,31 +17,28 @@
 /* The first port that is not privileged. */
 #define FIRST_DEFAULT 1024
 
-/* The first line of a file, without its end, for the caller to free; NULL on failure. */
+/* Room for every other port. */
+#define LINE_SIZE 262144
+
+/* What a file says, without the end of the line, for the caller to free; NULL on failure. The kernel gives all of a list
+ * in answer to the first read, as far as it fits, and nothing to a second.
+ */
 static char *read_line(const char *path, struct fault *fault)
 {
-	FILE *file = fopen(path, "re");
-	char *line = NULL;
-	size_t size = 0;
-	ssize_t len;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char *line = malloc(LINE_SIZE);
+	ssize_t len = fd < 0 || !line ? -1 : read(fd, line, LINE_SIZE - 1);
+	int error = errno;
 
-	if (!file) {
-		fault_set_errno(fault, errno, "cannot read %s", path);
-		return NULL;
-	}
-	errno = 0;
-	len = getline(&line, &size, file);
-	if (len < 0) {
-		int error = errno ? errno : ENODATA;
-
-		fclose(file);
+	if (fd >= 0)
+		close(fd);
+	if (len <= 0) {
 		free(line);
-		fault_set_errno(fault, error, "cannot read %s", path);
+		fault_set_errno(fault, len ? error : ENODATA, "cannot read %s", path);
 		return NULL;
 	}
-	fclose(file);
-	if (len && line[len - 1] == '\n')
-		line[len - 1] = '\0';
+	line[len] = '\0';
+	line[strcspn(line, "\n")] = '\0';
 	return line;
 }
 
