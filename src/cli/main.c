@@ -17,6 +17,7 @@ static const struct verb {
 } verbs[] = {
 	{ "run", verb_run, "masquerade behind an interface, in the foreground" },
 	{ "down", verb_down, "take away what a run has left at an interface" },
+	{ "check", verb_check, "look for what is in the way of a gateway" },
 	{ "show", verb_show, "status, sessions, mappings, ports, drops or config" },
 	{ "explain", verb_explain, "who owns a tuple, and who could use it" },
 	{ "flush", verb_flush, "end sessions" },
@@ -41,7 +42,7 @@ static const struct verb *find_verb(const char *name)
 	for (size_t i = 0; i < NUM_VERB; i++)
 		if (strcmp(verbs[i].name, name) == 0)
 			return &verbs[i];
-	die_usage("\"%s\" is not a verb; run, down, show, explain, flush, watch and fsck are", name);
+	die_usage("\"%s\" is not a verb; run, down, check, show, explain, flush, watch and fsck are", name);
 }
 
 /* What could not be written is a failure; that the reader went away is none that anybody wants to hear of. */

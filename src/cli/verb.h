@@ -5,6 +5,7 @@
 
 int verb_run(int argc, char **argv);
 int verb_down(int argc, char **argv);
+int verb_check(int argc, char **argv);
 int verb_show(int argc, char **argv);
 int verb_explain(int argc, char **argv);
 int verb_flush(int argc, char **argv);

@@ -94,8 +94,8 @@ static int take_route(const struct nlmsghdr *message, void *context)
 	return MNL_CB_OK;
 }
 
-/* What the kernel would do with a packet that comes in by an interface (0: that it makes itself): 0 or -errno, -EXDEV
- * when the reverse-path filter would drop it.
+/* What the kernel would do with a packet that comes in by an interface (0: that it makes itself): 0 or -errno; when the
+ * reverse-path filter would drop it -EXDEV, or -EINVAL as for anything that is dropped (from Linux 6.14 on).
  */
 static int ask_route(struct mnl_socket *socket, const struct way *way, struct route *ret_route)
 {
@@ -175,8 +175,11 @@ static bool drops_answers(struct mnl_socket *socket, __u32 external, const struc
 	for (size_t i = 0; i < marks->num; i++) {
 		const struct way out = { gateway->ifindex, internal, remote, marks->mark[i] };
 
-		if (ask_route(socket, &out, &route) == 0 && route.out == external)
-			return ask_route(socket, &back, &route) == -EXDEV;
+		if (ask_route(socket, &out, &route) == 0 && route.out == external) {
+			int err = ask_route(socket, &back, &route);
+
+			return err == -EXDEV || err == -EINVAL;
+		}
 	}
 	return false;
 }
@@ -186,8 +189,9 @@ static void look_at_rp_filter(struct mnl_socket *socket, const struct addresses 
 	const struct way away = { .dst = cpu_to_be32(SOMEBODY) };
 	int all = 0, here = 0, marked = 0, marked_here = 0;
 	struct marks marks;
+	struct route route = {};
 	struct fault fault;
-	struct route route;
+	bool lost;
 
 	sysctl_read_number("conf/all/src_valid_mark", &marked, &fault);
 	read_of_iface(facts->iface, "src_valid_mark", &marked_here);
@@ -195,15 +199,19 @@ static void look_at_rp_filter(struct mnl_socket *socket, const struct addresses 
 		return;
 	sysctl_read_number("conf/all/rp_filter", &all, &fault);
 	read_of_iface(facts->iface, "rp_filter", &here);
+	if (!all && !here)
+		return;
 	read_marks(socket, &marks);
+	lost = ask_route(socket, &away, &route);
 	for (__u32 i = 0; i < addresses->num_gateways && i < MAX_INSIDE; i++) {
 		const struct gateway *gateway = &addresses->gateway[i];
 
-		if (!drops_answers(socket, addresses->link.ifindex, gateway, &marks) ||
+		/* where our own packets to somebody leave is not inside */
+		if (gateway->ifindex == route.out || !drops_answers(socket, addresses->link.ifindex, gateway, &marks) ||
 		    !if_indextoname(gateway->ifindex, facts->rp_filter_inside))
 			continue;
 		/* loose mode asks only that there be a route */
-		if (all == 2 || here == 2 || ask_route(socket, &away, &route))
+		if (all == 2 || here == 2 || lost)
 			facts->rp_filter = RP_FILTER_LOOSE;
 		else
 			facts->rp_filter = RP_FILTER_STRICT;

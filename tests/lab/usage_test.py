@@ -18,7 +18,7 @@ def run(*words):
 
 # the words, and what the one line says
 REFUSED = [
-    ("foo", "run, down, show, explain, flush, watch and fsck"),
+    ("foo", "run, down, check, show, explain, flush, watch and fsck"),
     ("--foo", "-e IFACE, -j"),
     ("run", "-e IFACE is needed"),
     ("run -e", "-e IFACE"),
@@ -80,6 +80,7 @@ VERBS = {
             "--external=ADDRESS|PREFIX", "--spill", "--on-full=share|refuse", "--borrow", "--rest=SECONDS",
             "--icmp=host-unreachable|admin-prohibited|none", "--max-ports=N", "--max-sessions=N", "--max-rate=N"),
     "down": ("-e, --interface=IFACE",),
+    "check": ("-e, --interface=IFACE", "-p, --ports=RANGES", "-j, --json", "--fix-ephemeral", "3"),
     "show": ("-e, --interface=IFACE", "-j, --json", "FILTER"),
     "explain": ("PROTO EXTERNAL REMOTE", "-j, --json"),
     "flush": ("FILTER", "-j, --json"),

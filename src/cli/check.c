@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* bauta check: what is in the way of a gateway at an interface, before it starts or while it runs. */
+#include <errno.h>
+#include <jansson.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "check_fix.h"
+#include "command.h"
+#include "daemon/link.h"
+#include "daemon/netlink.h"
+#include "daemon/precheck.h"
+#include "instance.h"
+#include "ranges.h"
+#include "sysctl.h"
+#include "table.h"
+#include "verb.h"
+
+enum {
+	KEY_FIX = 256,
+};
+
+/* Of a terminal, between which text is wrapped; elsewhere it is not. */
+#define MIN_WIDTH 40
+#define MAX_WIDTH 110
+
+struct words {
+	struct common common;
+	bool has_ports;
+	bool fix;
+	struct ranges ports;
+};
+
+static error_t take(int key, char *arg, struct argp_state *state)
+{
+	struct words *words = state->input;
+	struct fault fault;
+
+	switch (key) {
+	case 'p':
+		if (words->has_ports)
+			die_usage("-p %s: given twice; write one list, with commas", arg);
+		if (ranges_parse(arg, &words->ports, &fault))
+			die_words(&fault);
+		words->has_ports = true;
+		return 0;
+	case KEY_FIX:
+		words->fix = true;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option options_of_check[] = {
+	{ "ports", 'p', "RANGES", 0,
+	  "Ports to check for; without it those of the instance at the interface, or the default ones of `bauta run`",
+	  0 },
+	{ "fix-ephemeral", KEY_FIX, NULL, 0,
+	  "First take the ports away from those that the kernel gives to programs by itself (ip_local_port_range, "
+	  "ip_local_reserved_ports)",
+	  0 },
+	{},
+};
+
+static const struct command command = {
+	.verb = "check",
+	.doc = "Look for what is in the way of a gateway at an interface: settings, another NAT, sockets and tunnels "
+	       "on its "
+	       "ports. Exit status 3 if something is.",
+	.takes = TAKES_IFACE | TAKES_JSON,
+	.options = options_of_check,
+	.take = take,
+};
+
+/* ---- what is to be checked ------------------------------------------------------------------------------------- */
+
+static void check_rights(void)
+{
+	struct fault fault;
+
+	if (geteuid() == 0)
+		return;
+	fault_set(&fault, EPERM,
+		  "cannot check as user %u: others' processes, the rules of the firewall and the ports of WireGuard "
+		  "can only be seen as root",
+		  geteuid());
+	die(&fault);
+}
+
+/* "eth0, eth1 and wg0" */
+static void list_interfaces(char *text, size_t size)
+{
+	struct if_nameindex *list = if_nameindex();
+	size_t len = 0;
+
+	snprintf(text, size, "none");
+	for (struct if_nameindex *at = list; at && at->if_index; at++)
+		if (strcmp(at->if_name, "lo") != 0 && len < size)
+			len += snprintf(text + len, size - len, "%s%s", len ? ", " : "", at->if_name);
+	if_freenameindex(list);
+}
+
+/* An interface that could not be served is an error of whoever names it. */
+static void check_interface(const char *iface)
+{
+	struct mnl_socket *socket;
+	struct fault fault;
+	struct link link;
+	char names[200];
+	__u32 l2_len;
+	int err = netlink_open(&socket);
+
+	if (!err) {
+		err = link_read(socket, iface, &link);
+		netlink_close(socket);
+	}
+	if (!err) {
+		if (link_header_len(iface, &link, &l2_len, &fault))
+			die(&fault);
+		return;
+	}
+	list_interfaces(names, sizeof(names));
+	if (err == -ENODEV)
+		fault_set(&fault, ENODEV, "cannot check %s: there is no such interface; there are: %s", iface, names);
+	else
+		fault_set_errno(&fault, -err, "cannot check %s", iface);
+	die(&fault);
+}
+
+/* The interface, and the ports unless they were given: those of its instance, if there is one; else none. */
+static void find_target(struct words *words, struct instance *ret_instance, bool *ret_found)
+{
+	struct instance instance;
+	struct fault fault;
+	int err;
+
+	if (words->common.iface && instance_name(words->common.iface, &instance, &fault))
+		die_words(&fault);
+	err = instance_find(words->common.iface, &instance, &fault);
+	if (err == -ENOENT && !words->common.iface)
+		die_usage("check: which interface? -e IFACE is needed where no instance runs");
+	if (err && err != -ENOENT)
+		die(&fault);
+	*ret_found = !err;
+	if (err && instance_name(words->common.iface, &instance, &fault))
+		die(&fault);
+	*ret_instance = instance;
+}
+
+static void read_ports(const struct instance *instance, struct ranges *ret_ports)
+{
+	static struct table table;
+	struct fault fault;
+
+	if (table_open(instance, TABLE_READ, &table, &fault))
+		die(&fault);
+	ranges_from_config(&table.config, ret_ports);
+	table_close(&table);
+}
+
+/* ---- the fix --------------------------------------------------------------------------------------------------- */
+
+static void add_change(json_t *changed, const char *sysctl, char *old, char *new)
+{
+	json_array_append_new(changed, json_pack("{s:s, s:s?, s:s?}", "sysctl", sysctl, "old", old, "new", new));
+	free(old);
+	free(new);
+}
+
+static char *range_text(const struct ephemeral *ephemeral)
+{
+	char *text;
+
+	return asprintf(&text, "%u %u", ephemeral->first, ephemeral->last) < 0 ? NULL : text;
+}
+
+/* Returns what was changed: a list of sysctls. */
+static json_t *fix_ephemeral(const struct ranges *ports)
+{
+	json_t *changed = json_array();
+	struct ephemeral old, new;
+	struct ranges defaults;
+	struct fault fault;
+
+	/* says why there are none */
+	if (!ranges_count(ports) && sysctl_read_default(&defaults, &fault))
+		die(&fault);
+	if (ephemeral_read(&old, &fault) || ephemeral_plan(&old, ports, &new, &fault) ||
+	    ephemeral_write(&old, &new, &fault))
+		die(&fault);
+	if (!ephemeral_same_range(&old, &new))
+		add_change(changed, "net.ipv4.ip_local_port_range", range_text(&old), range_text(&new));
+	if (!ephemeral_same_reserved(&old, &new))
+		add_change(changed, "net.ipv4.ip_local_reserved_ports", ranges_format(&old.reserved),
+			   ranges_format(&new.reserved));
+	return changed;
+}
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+static void print_changed(json_t *changed)
+{
+	json_t *change;
+	size_t i;
+
+	if (!json_array_size(changed)) {
+		printf("nothing to change: the kernel gives none of the ports to programs by itself\n");
+		return;
+	}
+	json_array_foreach(changed, i, change)
+		printf("changed %s from \"%s\" to \"%s\"\n", text_of(change, "sysctl"), text_of(change, "old"),
+		       text_of(change, "new"));
+	printf("until the next start; to keep it, put into /etc/sysctl.d/60-bauta.conf:\n");
+	json_array_foreach(changed, i, change)
+		printf("  %s = %s\n", text_of(change, "sysctl"), text_of(change, "new"));
+}
+
+/* ---- the answer ------------------------------------------------------------------------------------------------ */
+
+static int width_of_output(void)
+{
+	struct winsize size;
+
+	if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_col)
+		return 0;
+	return size.ws_col < MIN_WIDTH ? MIN_WIDTH : size.ws_col > MAX_WIDTH ? MAX_WIDTH : size.ws_col;
+}
+
+/* A line with a label; what goes on is below the text. width 0: as long as it is. */
+static void print_wrapped(const char *label, const char *text, int width)
+{
+	int indent = 9, room = width ? width - indent : 0;
+
+	printf("%-*s", indent, label);
+	while (room && (int)strlen(text) > room) {
+		int len = room;
+
+		while (len && text[len] != ' ')
+			len--;
+		if (!len)
+			break; /* a word that is longer than the line */
+		printf("%.*s\n%*s", len, text, indent, "");
+		text += len + 1;
+	}
+	printf("%s\n", text);
+}
+
+static void print_findings(json_t *findings)
+{
+	int width = width_of_output();
+	size_t i, num_problems = 0, num_notes;
+	json_t *finding;
+
+	json_array_foreach(findings, i, finding) {
+		char why[512];
+
+		num_problems += strcmp(text_of(finding, "severity"), "problem") == 0;
+		snprintf(why, sizeof(why), "why: %s", text_of(finding, "why"));
+		print_wrapped(text_of(finding, "severity"), text_of(finding, "what"), width);
+		print_wrapped("", why, width);
+		/* whole, to be copied */
+		printf("%9smend: %s\n", "", text_of(finding, "mend"));
+	}
+	num_notes = json_array_size(findings) - num_problems;
+	printf("%zu problem%s, %zu note%s\n", num_problems, num_problems == 1 ? "" : "s", num_notes,
+	       num_notes == 1 ? "" : "s");
+}
+
+static void print_nothing(const char *iface, const struct ranges *ports)
+{
+	char *text = ranges_format(ports);
+
+	printf("nothing is in the way: %s, ports %s\n", iface, text ? text : "?");
+	free(text);
+}
+
+int verb_check(int argc, char **argv)
+{
+	static struct words words;
+	json_t *changed = NULL, *findings;
+	struct instance instance;
+	struct fault fault;
+	bool found;
+	int status;
+
+	command_parse(&command, argc, argv, &words);
+	check_rights();
+	find_target(&words, &instance, &found);
+	if (!found)
+		check_interface(instance.iface);
+	if (!words.has_ports && found)
+		read_ports(&instance, &words.ports);
+	else if (!words.has_ports)
+		sysctl_read_default(&words.ports, &fault); /* none: that will be a finding */
+	if (words.fix)
+		changed = fix_ephemeral(&words.ports);
+	if (precheck_findings(instance.iface, &words.ports, &findings, &fault))
+		die(&fault);
+	status = json_array_size(findings) ? STATUS_FOUND : STATUS_DONE;
+	if (words.common.json) {
+		json_t *answer = changed ? json_pack("{s:O, s:O}", "changed", changed, "findings", findings)
+					 : json_incref(findings);
+
+		json_dumpf(answer, stdout, JSON_INDENT(2));
+		printf("\n");
+		json_decref(answer);
+	} else {
+		if (changed)
+			print_changed(changed);
+		if (status == STATUS_FOUND)
+			print_findings(findings);
+		else
+			print_nothing(instance.iface, &words.ports);
+	}
+	json_decref(changed);
+	json_decref(findings);
+	return status;
+}
