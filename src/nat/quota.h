@@ -20,6 +20,7 @@
 
 #include "platform.h"
 #include "quota_map.h"
+#include "store.h"
 
 /* Somebody else's adding or removing takes a fraction of a microsecond. */
 #define QUOTA_TRIES 8
@@ -38,6 +39,11 @@ enum quota_result {
 	QUOTA_NO_RATE,
 	QUOTA_NO_ROOM, /* there is no record for one more host */
 };
+
+static __always_inline bool quota_is_refusal(enum quota_result result)
+{
+	return result >= QUOTA_NO_PORT;
+}
 
 static __always_inline bool quota_is_set(const struct config *cfg)
 {
@@ -184,6 +190,30 @@ SLOW_PATH bool quota_give(__be32 addr, enum quota_item item)
 		quota_uncount(quota, item, now);
 	platform_unlock(stripe);
 	return ours;
+}
+
+/* Takes what a pair that is about to be made needs, and notes in its flags whether it was counted. The host of the gateway has
+ * no quota; nor has a mapping that only keeps a port, whose internal endpoint is the external one.
+ */
+static __always_inline enum quota_result quota_take_pair(struct pair *pair)
+{
+	const struct config *cfg = platform_config();
+	enum quota_result result;
+
+	pair->flags &= ~ENTRY_QUOTA;
+	if (!cfg || !quota_is_set(cfg) || (pair->flags & ENTRY_HOST) || pair->internal.addr == pair->external.addr)
+		return QUOTA_UNCOUNTED;
+	result = quota_take(pair->internal.addr, pair->flags & ENTRY_MAPPING ? QUOTA_PORT : QUOTA_SESSION);
+	if (result == QUOTA_COUNTED)
+		pair->flags |= ENTRY_QUOTA;
+	return result;
+}
+
+/* Gives back what a pair had that is gone, or, as a QUOTA_ATTEMPT, never came to be. */
+static __always_inline void quota_give_pair(const struct pair *pair, enum quota_item item)
+{
+	if (pair->flags & ENTRY_QUOTA)
+		quota_give(pair->internal.addr, item);
 }
 
 /* Removes the record of a host that has nothing, once its last second is over. True if it is gone, by this call. */
