@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Programs of the gateway and internal hosts as equals: what each of both hears, for every kind of socket.
 
-A program that chose its port has that port toward a remote, or an error from the call itself; one that left the choice to
-the kernel is moved to another port, and told only when there is none."""
+A program that chose its port has that port toward a remote, or an error from the call itself; one that left the choice
+to the kernel is moved to another port, and told only when there is none."""
 
 import errno
 import socket
@@ -310,7 +310,7 @@ def test_ping_sockets_under_one_identifier(lab, one_port):
 
 
 def test_reuseport(lab, one_port):
-    """Both sockets on one port are told; and while they are there the port serves them only where no session was first."""
+    """Both sockets on one port are told."""
     inside = Udp(lab)
     both = []
     for _ in range(2):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The host and internal machines after the same few tuples: 100,000 connections to one endpoint over 16 ports, from several
-processes at once. Each says a token of its own and hears it back, so two on one tuple would be heard."""
+"""The host and internal machines after the same few tuples: 100,000 connections to one endpoint over 16 ports, from
+several processes at once. Each says a token of its own and hears it back, so two on one tuple would be heard."""
 
 import json
 import pathlib
@@ -33,8 +33,8 @@ def hammer(tmp_path_factory):
 
 
 class Books:
-    """What the kernel counted on the far side of both hooks, and what bauta counted, since this was made. The kernel does not
-    count what comes back to the host as the answer to its own packet: bauta does, under a reason of its own."""
+    """What the kernel counted on the far side of both hooks, and what bauta counted, since this was made. The kernel does
+    not count what comes back to the host as the answer to its own packet: bauta does, under a reason of its own."""
 
     def __init__(self, lab, bauta):
         self._lab, self._bauta = lab, bauta

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The socket hooks through the life of a gateway: attached once, whatever happens to the daemon; gone with it; and when
+they cannot be attached, missed, but not needed."""
+
+import errno
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+from gateway import BAUTA, Bauta
+from host_clash_test import told_at_once
+from talk import accept, chat
+
+PORT = 50000
+HOOKS = ["ingress", "egress", "connect4", "connect6", "sendmsg4"]
+
+# Runs a program that cannot mount anything by fsopen(), system call 430 on every architecture.
+WITHOUT_FSOPEN = """
+import ctypes, os, struct, sys
+filter = b"".join(struct.pack("HBBI", *line) for line in (
+    (0x20, 0, 0, 0),            # A = number of the system call
+    (0x15, 0, 1, 430),          # fsopen?
+    (0x06, 0, 0, 0x00050001),   # fails with EPERM
+    (0x06, 0, 0, 0x7fff0000)))  # goes its way
+buffer = ctypes.create_string_buffer(filter)
+program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(filter) // 8, ctypes.addressof(buffer)))
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program, 0, 0) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+class Hobbled(Bauta):
+    """Cannot reach the cgroups."""
+
+    def launch(self, *more):
+        return self.host.start(sys.executable, "-c", WITHOUT_FSOPEN, BAUTA, "run", *self.arguments, *more)
+
+
+class Inside:
+    """A connection of A that holds R:50000 toward B:60000."""
+
+    def __init__(self, lab):
+        self._lab = lab
+        self.remote = (lab.B.address, 60000)
+        self.server = lab.B.listen(60000)
+        self.client = lab.A.connect(self.remote)
+        self.conn, peer = accept(self.client, self.server)
+        assert peer == (lab.R.external, PORT)
+
+    def refused(self):
+        return told_at_once(lambda: self._lab.R.connect(self.remote, port=PORT))
+
+
+def denied(bauta):
+    return bauta.drops().get("connect", {"packets": 0})["packets"]
+
+
+def links(bauta):
+    """The kernel's numbers of what is pinned as our hooks."""
+    (pins,) = bauta.pins()
+    return {link_id(path) for path in pathlib.Path(pins).glob("hook-*")}
+
+
+def link_id(path):
+    done = subprocess.run(["bpftool", "-j", "link", "show", "pinned", path], capture_output=True, check=True)
+    return json.loads(done.stdout)["id"]
+
+
+def is_link(number):
+    done = subprocess.run(["bpftool", "link", "show", "id", str(number)], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+def test_status_names_them(lab):
+    bauta = lab.use(Bauta(str(PORT)))
+    assert bauta.status()["hooks"] == HOOKS
+
+
+@pytest.mark.parametrize("netns_exec", [False, True], ids=["plain", "ip-netns-exec"])
+def test_killed_and_started_again(lab, netns_exec):
+    """They refuse while nobody serves, are taken over, and count each call once."""
+    bauta = lab.use(Bauta(str(PORT), netns_exec=netns_exec))
+    inside = Inside(lab)
+    before = links(bauta)
+    bauta.kill()
+    assert inside.refused() == errno.EADDRINUSE
+    assert denied(bauta) == 1
+    bauta.start()
+    assert links(bauta) == before
+    assert inside.refused() == errno.EADDRINUSE
+    assert denied(bauta) == 2
+    assert bauta.status()["hooks"] == HOOKS
+
+
+def test_kept_when_the_daemon_stops(lab):
+    bauta = lab.use(Bauta(str(PORT), keep=True))
+    inside = Inside(lab)
+    bauta.stop()
+    assert inside.refused() == errno.EADDRINUSE
+    assert bauta.status()["hooks"] == HOOKS
+
+
+@pytest.mark.parametrize("end", ["stop", "down", "kill, then down"])
+def test_gone_with_the_gateway(lab, end):
+    """What is detached is ours, all of it, and at once."""
+    bauta = lab.use(Bauta(str(PORT)))
+    numbers = links(bauta)
+    assert len(numbers) == len(HOOKS) - 2 and all(map(is_link, numbers))
+    if end.startswith("kill"):
+        bauta.kill()
+    if end == "stop":
+        bauta.stop()
+    else:
+        bauta.down()
+    assert not any(map(is_link, numbers))
+
+
+def test_detached_by_somebody(lab):
+    """Then `show status` does not name it, and the next run attaches it again."""
+    bauta = lab.use(Bauta(str(PORT)))
+    inside = Inside(lab)
+    (pins,) = bauta.pins()
+    subprocess.run(["bpftool", "link", "detach", "pinned", f"{pins}/hook-connect4"], check=True)
+    assert bauta.status()["hooks"] == [hook for hook in HOOKS if hook != "connect4"]
+    assert inside.refused() == errno.ECONNREFUSED
+    bauta.kill()
+    bauta.start()
+    assert bauta.status()["hooks"] == HOOKS
+    assert inside.refused() == errno.EADDRINUSE
+
+
+def test_two_gateways_side_by_side(make_lab):
+    """Of two network namespaces, with the same addresses: each refuses for itself, and one goes without the other."""
+    labs = [make_lab(), make_lab()]
+    gateways = [one.use(Bauta(str(PORT))) for one in labs]
+    inside = [Inside(one) for one in labs]
+    assert [one.refused() for one in inside] == [errno.EADDRINUSE] * 2
+    assert [denied(one) for one in gateways] == [1, 1]
+    gateways[0].stop()
+    assert inside[1].refused() == errno.EADDRINUSE
+    assert denied(gateways[1]) == 2
+
+
+def test_two_interfaces_side_by_side(lab):
+    """Another gateway of the same namespace holds none of these tuples, and does not count them; it goes alone."""
+    lab.R.ip("link add wan2 type veth peer name far2", "link set far2 up", "link set wan2 up")
+    lab.R.ip("addr add 198.51.100.1/24 dev wan2")
+    gateways = [lab.use(Bauta(str(PORT))), lab.use(Bauta(str(PORT), dev="wan2"))]
+    inside = Inside(lab)
+    assert inside.refused() == errno.EADDRINUSE
+    counted = [
+        [row["packets"] for row in bauta.json("show", "drops", "-e", bauta.dev) if row["reason"] == "connect"]
+        for bauta in gateways
+    ]
+    assert counted == [[1], []]
+    gateways[1].stop()
+    assert inside.refused() == errno.EADDRINUSE
+    assert denied(gateways[0]) == 2
+
+
+def test_without_them(make_lab):
+    """One warning that names what is lost; everything else works, and no packet of the host meets the session's."""
+    lab = make_lab()
+    bauta = lab.use(Hobbled(str(PORT)))
+    warnings = [line for line in bauta.log.splitlines() if "cgroups" in line]
+    assert len(warnings) == 1 and "EADDRINUSE" in warnings[0], bauta.log
+    assert bauta.status()["hooks"] == HOOKS[:2]
+    inside = Inside(lab)
+    assert inside.refused() == errno.ECONNREFUSED
+    chat(inside.client, inside.conn)
+
+
+@pytest.fixture
+def cgroup(tmp_path):
+    """A cgroup that is not the root."""
+    subprocess.run(["mount", "-t", "cgroup2", "none", tmp_path], check=True)
+    made = tmp_path / f"bauta-test-{tmp_path.parent.name}"
+    try:
+        made.mkdir()
+        yield made
+    finally:
+        made.rmdir()
+        subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_other_cgroup(lab, cgroup):
+    lab.use(Bauta(str(PORT)))
+    inside = Inside(lab)
+    nc = lab.R.run("sh", "-c", f'echo $$ >{cgroup}/cgroup.procs && exec nc -v -w 5 -p {PORT} {lab.B.address} 60000')
+    assert nc.status == 1 and "Address already in use" in nc.stderr, nc.report()
+    chat(inside.client, inside.conn)
