@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* ICMP errors about packets of a session, in both directions: outside and in the quote they say what their receiver knows. */
+#include <linux/pkt_cls.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "gateway.h"
+
+#define ROUTER "203.0.113.1"         /* outside */
+#define INNER_ROUTER "192.168.0.254" /* inside */
+
+static struct gateway gateway;
+
+static const __u8 types[] = { ICMP_TYPE_UNREACHABLE, ICMP_TYPE_TIME_EXCEEDED, ICMP_TYPE_PARAMETER_PROBLEM };
+
+enum sort { SORT_UDP, SORT_TCP, SORT_ECHO, NUM_SORT };
+
+static void make(struct frame *frame, enum sort sort)
+{
+	if (sort == SORT_UDP)
+		frame_udp(frame, at(INTERNAL, 40003), at(REMOTE, 53), 30);
+	else if (sort == SORT_TCP)
+		frame_tcp(frame, at(INTERNAL, 40003), at(REMOTE, 53), LIFE_SYN, 30);
+	else
+		frame_icmp(frame, inet_addr(INTERNAL), inet_addr(REMOTE), ICMP_TYPE_ECHO, 40003);
+}
+
+/* A session: the packet as its internal host sent it, and as the remote got it. */
+static void begin(enum sort sort, struct frame *ret_sent, struct frame *ret_got)
+{
+	gateway_reset(&gateway, "40009");
+	make(ret_sent, sort);
+	*ret_got = *ret_sent;
+	assert_int_equal(gateway_egress(&gateway, ret_got, FROM_INTERNAL).reason, TRANSLATED_NEW);
+}
+
+static struct entry first_entry(void)
+{
+	for (size_t i = 0; i < gateway.num_entries; i++) {
+		struct entry *entry = &gateway.bucket[i / BUCKET_ENTRIES].entry[i % BUCKET_ENTRIES];
+
+		if (life_is_visible(entry->life) && !(entry->flags & (ENTRY_MAPPING | ENTRY_INBOUND)))
+			return *entry;
+	}
+	fail_msg("there is no session");
+	return (struct entry){ 0 };
+}
+
+/* The quote is, octet by octet, the packet as the receiver of the error sent it. */
+static void check_quote(struct frame *error, struct frame *sent, __u32 len)
+{
+	assert_true(ip_checksum_is_right(frame_ip(error)));
+	assert_true(transport_checksum_is_right(frame_ip(error), frame_l4(error)));
+	assert_memory_equal((struct icmp_header *)frame_l4(error) + 1, frame_ip(sent), len);
+}
+
+static void inbound(void **state)
+{
+	static const __u32 quote_len[] = { 28, 36, 38, 40, 0 }; /* of a TCP segment: without and with its checksum */
+
+	(void)state;
+	for (enum sort sort = 0; sort < NUM_SORT; sort++) {
+		for (size_t i = 0; i < sizeof(types) * sizeof(quote_len) / sizeof(quote_len[0]); i++) {
+			__u32 len = quote_len[i / sizeof(types)];
+			struct frame sent, got, error;
+			struct entry before, after;
+
+			begin(sort, &sent, &got);
+			before = first_entry();
+			frame_error(&error, inet_addr(ROUTER), inet_addr(EXTERNAL), types[i % sizeof(types)], &got,
+				    len);
+			assert_int_equal(gateway_ingress(&gateway, &error, 0).reason, TRANSLATED_ERROR_INBOUND);
+			assert_int_equal(frame_ip(&error)->saddr, inet_addr(ROUTER));
+			assert_int_equal(frame_ip(&error)->daddr, inet_addr(INTERNAL));
+			check_quote(&error, &sent, len ? len : frame_ip_len(&sent));
+			after = first_entry();
+			assert_memory_equal(&before, &after, sizeof(before)); /* RFC 4787 REQ-12 */
+			gateway_check(&gateway);
+		}
+	}
+}
+
+/* About what came in on a session: from its internal host, or from a router before it, whose address nobody outside sees. */
+static void outbound(void **state)
+{
+	static const char *const from[] = { INTERNAL, INNER_ROUTER };
+
+	(void)state;
+	for (enum sort sort = 0; sort < NUM_SORT; sort++) {
+		for (size_t i = 0; i < sizeof(types) * 2; i++) {
+			struct frame sent, got, answer, answer_in, error;
+
+			begin(sort, &sent, &got);
+			answer = got;
+			frame_reverse(&answer);
+			answer_in = answer;
+			assert_int_equal(gateway_ingress(&gateway, &answer_in, 0).reason, TRANSLATED_INBOUND);
+			frame_error(&error, inet_addr(from[i % 2]), inet_addr(REMOTE), types[i / 2], &answer_in, 0);
+			assert_int_equal(gateway_egress(&gateway, &error, FROM_INTERNAL).reason,
+					 TRANSLATED_ERROR_OUTBOUND);
+			assert_int_equal(frame_ip(&error)->saddr, inet_addr(EXTERNAL));
+			assert_int_equal(frame_ip(&error)->daddr, inet_addr(REMOTE));
+			check_quote(&error, &answer, frame_ip_len(&answer));
+			gateway_check(&gateway);
+		}
+	}
+}
+
+/* About nothing that we know: from inside it is dropped; from outside the host may know. */
+static void of_no_session(void **state)
+{
+	struct frame about, error;
+	struct outcome outcome;
+
+	(void)state;
+	gateway_reset(&gateway, "40000-40009");
+	frame_udp(&about, at(REMOTE, 53), at(INTERNAL, 40003), 30);
+	frame_error(&error, inet_addr(INTERNAL), inet_addr(REMOTE), ICMP_TYPE_UNREACHABLE, &about, 0);
+	outcome = gateway_egress(&gateway, &error, FROM_INTERNAL);
+	assert_int_equal(outcome.reason, DROPPED_ERROR_NO_SESSION);
+	assert_int_equal(outcome.action, TC_ACT_SHOT);
+	frame_udp(&about, at(EXTERNAL, 40003), at(REMOTE, 53), 30);
+	frame_error(&error, inet_addr(ROUTER), inet_addr(EXTERNAL), ICMP_TYPE_UNREACHABLE, &about, 0);
+	assert_int_equal(gateway_ingress(&gateway, &error, 0).reason, PASSED_NO_SESSION);
+	gateway_check(&gateway);
+}
+
+/* RFC 5508 REQ-3a, and quotes that end too early or are fragments themselves. */
+static void broken_quotes(void **state)
+{
+	struct frame sent, got, about, error;
+	struct iphdr *quote;
+
+	(void)state;
+	begin(SORT_UDP, &sent, &got);
+	about = got;
+	frame_ip(&about)->check ^= 1;
+	frame_error(&error, inet_addr(ROUTER), inet_addr(EXTERNAL), ICMP_TYPE_UNREACHABLE, &about, 0);
+	assert_int_equal(gateway_ingress(&gateway, &error, 0).reason, DROPPED_ICMP_QUOTE);
+	frame_error(&error, inet_addr(ROUTER), inet_addr(EXTERNAL), ICMP_TYPE_UNREACHABLE, &got, 27);
+	assert_int_equal(gateway_ingress(&gateway, &error, 0).reason, DROPPED_ICMP_QUOTE);
+	about = got;
+	quote = frame_ip(&about);
+	quote->frag_off = htons(9);
+	seal_ip(quote);
+	frame_error(&error, inet_addr(ROUTER), inet_addr(EXTERNAL), ICMP_TYPE_UNREACHABLE, &about, 0);
+	assert_int_equal(gateway_ingress(&gateway, &error, 0).reason, DROPPED_ICMP_QUOTE);
+	gateway_check(&gateway);
+}
+
+static int open_gateway(void **state)
+{
+	(void)state;
+	gateway_open(&gateway, ETH_HLEN, 1024);
+	return 0;
+}
+
+static int close_gateway(void **state)
+{
+	(void)state;
+	gateway_close(&gateway);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(inbound),
+		cmocka_unit_test(outbound),
+		cmocka_unit_test(of_no_session),
+		cmocka_unit_test(broken_quotes),
+	};
+
+	return cmocka_run_group_tests(tests, open_gateway, close_gateway);
+}
