@@ -118,7 +118,7 @@ def test_with_a_range_inside_first(lab, ten_ports):
 
 
 def test_resolver_of_the_host_on_the_port_of_a_flow(lab, ten_ports):
-    """Experiment 5, over UDP: by chance the kernel gives the resolver a port in use. Answers go to whom they are for."""
+    """Experiment 5, over UDP: the kernel may give the resolver a port in use. Answers go to whom they are for."""
     lab.R.sysctl("net.ipv4.ip_local_port_range", "50000 50000")
     server = lab.B.udp(53)
     inside = lab.A.udp(50000, remote=(lab.B.address, 53))

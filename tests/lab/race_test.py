@@ -33,8 +33,8 @@ def hammer(tmp_path_factory):
 
 
 class Books:
-    """What the kernel counted on the far side of both hooks, and what bauta counted, since this was made. The kernel does
-    not count what comes back to the host as the answer to its own packet: bauta does, under a reason of its own."""
+    """What the kernel counted on the far side of both hooks, and what bauta counted, since this was made. The kernel
+    does not count what comes back to the host as the answer to its own packet: bauta does, under its own reason."""
 
     def __init__(self, lab, bauta):
         self._lab, self._bauta = lab, bauta
