@@ -6,11 +6,21 @@
 #include "words.h"
 
 static const struct column columns[] = {
-	{ "proto", 5 },
-	{ "internal", 21 },
-	{ "external", 21 },
-	{ "sessions", -8 },
+	{ "proto", 5 }, { "internal", 21 }, { "external", 21 }, { "sessions", -8 }, { "kind", 0 },
 };
+
+/* Of a mapping that is of no internal endpoint there is none to be shown. */
+static const char *format_internal(const struct row *row, char *text)
+{
+	return row_is_of_port(row) ? NULL : endpoint_format(row->pair.internal, text);
+}
+
+static const char *kind_of(const struct row *row)
+{
+	if (!row->refs)
+		return "resting";
+	return row_is_of_port(row) ? "shared" : "active";
+}
 
 int show_mappings(struct show *show, struct fault *fault)
 {
@@ -25,9 +35,10 @@ int show_mappings(struct show *show, struct fault *fault)
 		if (!row_is_mapping(&row) || !filter_match(&show->filter, &row.pair, SESSION_ACTIVE))
 			continue;
 		sheet_text(&sheet, proto_name(row.pair.proto));
-		sheet_text(&sheet, endpoint_format(row.pair.internal, text));
+		sheet_text(&sheet, format_internal(&row, text));
 		sheet_text(&sheet, endpoint_format(row.pair.external, text));
 		sheet_number(&sheet, row.refs);
+		sheet_text(&sheet, kind_of(&row));
 	}
 	sheet_end(&sheet);
 	return 0;

@@ -39,11 +39,12 @@ int show_status(struct show *show, struct fault *fault)
 	text = ranges_format(&ranges);
 	if (!text)
 		return fault_set_errno(fault, ENOMEM, "cannot show the status");
-	record = json_pack("{s:s, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:i, s:o, s:o, s:i}", "interface",
+	record = json_pack("{s:s, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:o, s:o, s:i}", "interface",
 			   show->instance.iface, "external", external_first(config), "externals", external_list(config),
 			   "ranges", text, "sessions", (json_int_t)header->num_sessions, "mappings",
 			   (json_int_t)header->num_mappings, "capacity", (json_int_t)dataplane_capacity(&dataplane),
-			   "created", (json_int_t)header->num_created, "stashed", header->num_stashed, "hooks",
+			   "created", (json_int_t)header->num_created, "stashed", header->num_stashed, "crowds",
+			   header->num_crowds, "quota_hosts", table_count_quotas(&show->table), "hooks",
 			   list_hooks(&show->instance, header->ifindex), "daemon",
 			   daemon > 0 ? json_integer(daemon) : json_null(), "clock_factor", header->clock.factor);
 	free(text);

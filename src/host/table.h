@@ -115,4 +115,10 @@ static inline bool row_is_mapping(const struct row *row)
 	return row->pair.flags & ENTRY_MAPPING;
 }
 
+/* A mapping of nobody in particular: all sessions on its port are of internal endpoints that share it. */
+static inline bool row_is_of_port(const struct row *row)
+{
+	return row_is_mapping(row) && endpoint_equal(row->pair.internal, row->pair.external);
+}
+
 #endif
