@@ -97,8 +97,10 @@ static void forget_counters(struct gateway *gateway)
 		update(gateway->programs->maps.limits, &i, &(struct limit){ 0 });
 	free(zero);
 	memset(gateway->counters, 0, sizeof(gateway->counters));
+	memset(gateway->header->num_failures, 0, sizeof(gateway->header->num_failures));
 	gateway->num_packets = 0;
 	gateway_take_events(gateway);
+	gateway->num_suppressed = 0;
 }
 
 void gateway_reset(struct gateway *gateway, const char *ranges)
@@ -208,12 +210,27 @@ static int take_event(void *context, void *data, size_t size)
 
 	assert_int_equal(size, sizeof(gateway->event));
 	memcpy(&gateway->event, data, size);
+	gateway->num_suppressed += gateway->event.suppressed;
 	return 0;
 }
 
 void gateway_read_limit(const struct gateway *gateway, __u32 index, struct limit *ret_limit)
 {
 	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(gateway->programs->maps.limits), &index, ret_limit), 0);
+}
+
+void gateway_write_limit(const struct gateway *gateway, __u32 index, const struct limit *limit)
+{
+	update(gateway->programs->maps.limits, &index, limit);
+}
+
+struct event gateway_failure(const struct gateway *gateway, __u32 ring, __u32 n)
+{
+	__u32 index = ring * FAILURE_RING_SIZE + n % FAILURE_RING_SIZE;
+	struct event event;
+
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(gateway->programs->maps.failures), &index, &event), 0);
+	return event;
 }
 
 int gateway_take_events(struct gateway *gateway)

@@ -34,8 +34,9 @@ struct gateway {
 	struct config config;
 	__u32 l2_len;
 	__u64 counters[NUM_REASON];
-	__u64 num_packets;  /* given to the programs since gateway_reset() */
-	struct event event; /* the last one that gateway_take_events() saw */
+	__u64 num_packets;    /* given to the programs since gateway_reset() */
+	struct event event;   /* the last one that gateway_take_events() saw */
+	__u64 num_suppressed; /* told of by all of them since gateway_reset() */
 };
 
 /* What became of a packet. */
@@ -62,6 +63,11 @@ struct outcome gateway_ingress(struct gateway *gateway, struct frame *frame, __u
 
 /* The limit of events of a reason, or LIMIT_ICMP. */
 void gateway_read_limit(const struct gateway *gateway, __u32 index, struct limit *ret_limit);
+
+void gateway_write_limit(const struct gateway *gateway, __u32 index, const struct limit *limit);
+
+/* The failure number `n` of a ring, since gateway_reset(). */
+struct event gateway_failure(const struct gateway *gateway, __u32 ring, __u32 n);
 
 /* How many events there were since the last call. */
 int gateway_take_events(struct gateway *gateway);
