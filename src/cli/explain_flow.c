@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* bauta explain PROTO INTERNAL REMOTE: what a flow of an internal host has; and if it has nothing, what it would get.
  *
- * The answer comes from the translator's own steps, in its own order: the sieve of translate.h, and the search of create.h.
+ * The answer comes from the translator's own steps, in its own order: the sieve of translate.h, the judgement of quota.h,
+ * the search of create.h.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -10,6 +11,7 @@
 #include "addr.h"
 #include "explain.h"
 #include "headroom.h"
+#include "quota.h"
 #include "reason_text.h"
 #include "rehearsal.h"
 #include "session.h"
@@ -60,6 +62,42 @@ static enum reason judge_tuple(const struct explain *explain)
 	if (reason == TRANSLATED_OUTBOUND && !config->num_external)
 		return REFUSED_NO_ADDRESS;
 	return reason;
+}
+
+static json_t *limit_json(__u32 limit)
+{
+	return limit ? json_integer(limit) : json_null();
+}
+
+/* Whether a quota of the internal host stands against one more: then that is the answer. */
+static bool answer_quota(struct explain *explain, enum quota_item item)
+{
+	const struct config *config = platform_config();
+	enum quota_result result;
+	struct quota quota;
+	__u32 num_new;
+
+	if (!quota_is_set(config))
+		return false;
+	table_read_quota(explain->table, explain->first.addr, &quota);
+	num_new = quota_is_current(&quota, platform_now()) ? quota.num_new : 0;
+	explain_put(explain, "quota",
+		    json_pack("{s:I, s:o, s:I, s:o, s:I, s:o}", "ports", (json_int_t)quota.num_ports, "max_ports",
+			      limit_json(config->max_ports), "sessions", (json_int_t)quota.num_sessions, "max_sessions",
+			      limit_json(config->max_sessions), "new", (json_int_t)num_new, "max_rate",
+			      limit_json(config->max_new_per_s)));
+	result = quota_judge(config, &quota, item, platform_now());
+	if (result == QUOTA_NO_PORT) {
+		answer_reason(explain, REFUSED_QUOTA_PORTS);
+		explain_say(explain, "; it has %u of %u ports", quota.num_ports, config->max_ports);
+	} else if (result == QUOTA_NO_SESSION) {
+		answer_reason(explain, REFUSED_QUOTA_SESSIONS);
+		explain_say(explain, "; it has %u of %u sessions", quota.num_sessions, config->max_sessions);
+	} else if (result == QUOTA_NO_RATE) {
+		answer_reason(explain, REFUSED_QUOTA_RATE);
+		explain_say(explain, "; it has made %u of %u new ones in this second", num_new, config->max_new_per_s);
+	}
+	return result != QUOTA_COUNTED;
 }
 
 /* ---- what a search finds ---------------------------------------------------------------------------------------- */
@@ -187,7 +225,9 @@ static void answer_search(struct explain *explain)
 		explain_say(explain, "unknown, for want of memory");
 		return;
 	}
-	if (search.choice == CHOICE_NONE) {
+	if (search.choice == CHOICE_NEW_MAPPING && answer_quota(explain, QUOTA_PORT)) {
+		return;
+	} else if (search.choice == CHOICE_NONE) {
 		answer_reason(explain, REFUSED_NO_PORT);
 		say_obstacle(explain, liked, mapped);
 		say_sockets(explain, liked.addr);
@@ -214,8 +254,8 @@ void explain_flow(struct explain *explain)
 	explain_put(explain, "owner", json_string("nobody"));
 	explain_say(explain, "has no session; its first packet would now be ");
 	reason = judge_tuple(explain);
-	if (reason == TRANSLATED_OUTBOUND)
-		answer_search(explain);
-	else
+	if (reason != TRANSLATED_OUTBOUND)
 		answer_reason(explain, reason);
+	else if (!answer_quota(explain, QUOTA_SESSION))
+		answer_search(explain);
 }

@@ -76,11 +76,26 @@ static void answer_owner(struct explain *explain)
 	answer_nobody(explain);
 }
 
+/* A flow that the host itself began from this endpoint, and that had to be moved to another port. */
+static void say_moved(struct explain *explain)
+{
+	char external[ENDPOINT_TEXT];
+	struct row row;
+
+	if (!table_find_outbound(explain->proto, explain->first, explain->remote, &row) ||
+	    endpoint_equal(row.pair.external, explain->first))
+		return;
+	endpoint_format(row.pair.external, external);
+	explain_put(explain, "moved_to", json_string(external));
+	explain_say(explain, "; the host's own flow between the two is translated to %s", external);
+}
+
 void explain_tuple(struct explain *explain)
 {
 	explain_say(explain, "external tuple %s %s <-> %s belongs to ", explain->proto_word, explain->first_text,
 		    explain->remote_text);
 	answer_owner(explain);
+	say_moved(explain);
 	if (addr_is_external(platform_config(), explain->first.addr))
 		explain_headroom(explain, explain->first.addr);
 }

@@ -14,16 +14,22 @@ static bool is_failure(enum reason reason)
 	return reason >= DROPPED_IP_HEADER && reason < NUM_REASON;
 }
 
-/* A slot that was written from its begin to its end before we came, and not touched until we had copied it. */
+/* A slot that was written from its begin to its end before we came, and not touched until we had copied it. Each word is
+ * loaded with acquire, so the second look at the time comes last.
+ */
 static bool copy_slot(const struct event *slot, struct event *ret_event)
 {
-	__u64 time_ns = READ_ONCE(slot->time_ns);
+	union {
+		struct event event;
+		__u64 word[sizeof(struct event) / sizeof(__u64)];
+	} copy;
 
-	if (!time_ns)
+	for (size_t i = 0; i < sizeof(copy.word) / sizeof(copy.word[0]); i++)
+		copy.word[i] = READ_ONCE(((const __u64 *)slot)[i]);
+	if (!copy.event.time_ns || READ_ONCE(slot->time_ns) != copy.event.time_ns || !is_failure(copy.event.reason))
 		return false;
-	memcpy(ret_event, slot, sizeof(*ret_event));
-	__atomic_thread_fence(__ATOMIC_ACQUIRE); /* the second look comes after the copy */
-	return READ_ONCE(slot->time_ns) == time_ns && ret_event->time_ns == time_ns && is_failure(ret_event->reason);
+	*ret_event = copy.event;
+	return true;
 }
 
 static int compare(const void *a, const void *b)

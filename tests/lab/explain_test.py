@@ -185,6 +185,24 @@ def test_owners(pair):
     assert found["owner"] == "nobody" and "not in the ranges" in line
 
 
+def test_host_flow_that_was_moved(pair):
+    """The kernel gave a socket the port of a session: both owners are told, of both tuples."""
+    lab, bauta, _ = pair
+    lab.R.sysctl("net.ipv4.ip_local_port_range", "50000 50000")
+    server = lab.B.udp(53)
+    remote = text((lab.B.address, 53))
+    ask(lab.A.udp(50000, remote=(lab.B.address, 53)), server)
+    own = lab.R.udp(0, remote=(lab.B.address, 53))
+    peer = ask(own, server)
+    assert own.getsockname()[1] == 50000 != peer[1]
+    found, line = owner(bauta, "udp", "192.0.2.1:50000", remote)
+    assert (found["internal"], found["moved_to"]) == (f"{lab.A.address}:50000", text(peer))
+    assert f"the host's own flow between the two is translated to {text(peer)}" in line
+    found, line = owner(bauta, "udp", text(peer), remote)
+    assert (found["internal"], "moved_to" in found) == ("192.0.2.1:50000", False)
+    assert "the session of the host itself" in line
+
+
 # ---- failures
 
 
@@ -277,6 +295,19 @@ def test_last_of_what_was_dropped(full):
     assert martian["internal"] is None and martian["remote"].split(":")[0] == "240.0.0.1"
     assert martian["external"].split(":")[0] == lab.R.external
     assert martian["verdict"] == "dropped"
+
+
+def test_last_of_a_denied_call(full):
+    """The process that asked is named, whether it is still there or not."""
+    lab, bauta, _ = full
+    caller = lab.R.run("nc", "-n", "-p", "50000", lab.B.address, "7000")
+    assert caller.status != 0
+    (row,) = last(bauta)
+    assert (row["reason"], row["verdict"], row["host"]) == ("connect", "denied", True)
+    assert (row["pid"], row["process"]) == (caller.pid, "nc")
+    assert row["internal"].endswith(":50000") and row["remote"] == f"{lab.B.address}:7000"
+    assert (row["owner"], row["owner_endpoint"]) == ("session", f"{lab.A.address}:50000")
+    assert f"{caller.pid} (nc)" in bauta.text("explain", "--last", "reason=connect")
 
 
 def test_last_with_filters_and_a_limit(full):
