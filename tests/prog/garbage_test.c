@@ -9,12 +9,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 #include "answer.h"
+#include "chance.h"
 #include "gateway.h"
 #include "reason_text.h"
 
@@ -22,46 +21,6 @@
 #define NUM_EMULATED 2000 /* a processor that is emulated takes a hundred times as long */
 
 static struct gateway gateway;
-
-static __u64 choose_seed(void)
-{
-	const char *text = getenv("BAUTA_SEED");
-	struct timespec now;
-	__u64 seed;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	seed = text ? strtoull(text, NULL, 0) : (__u64)now.tv_sec * 1000000007 + now.tv_nsec;
-	printf("# BAUTA_SEED=%llu\n", seed);
-	fflush(stdout);
-	return seed | 1;
-}
-
-static bool is_emulated(void)
-{
-	FILE *file = fopen("/proc/cpuinfo", "re");
-	bool emulated = false;
-	char line[256];
-
-	while (file && !emulated && fgets(line, sizeof(line), file))
-		emulated = strstr(line, "QEMU") != NULL;
-	if (file)
-		fclose(file);
-	return emulated;
-}
-
-static int choose_number(void)
-{
-	const char *text = getenv("BAUTA_PACKETS");
-	int num = text ? atoi(text) : is_emulated() ? NUM_EMULATED : NUM_PACKETS;
-
-	printf("# %d packets\n", num);
-	return num;
-}
-
-static __u32 below(__u32 limit)
-{
-	return platform_random() % limit;
-}
 
 /* Few enough of each that packets meet sessions. */
 static struct endpoint internal(void)
@@ -239,8 +198,8 @@ static void survives_garbage(void **state)
 
 	(void)state;
 	gateway_reset(&gateway, "40000-40011");
-	platform.random = choose_seed();
-	num = choose_number();
+	platform.random = chance_seed();
+	num = chance_number(NUM_PACKETS, NUM_EMULATED);
 	for (int i = 0; i < num; i++) {
 		send_one();
 		if (i % 5000 == 4999) {

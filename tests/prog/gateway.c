@@ -202,6 +202,28 @@ struct outcome gateway_ingress(struct gateway *gateway, struct frame *frame, __u
 	return run(gateway, gateway->programs->progs.bauta_ingress, frame, (struct __sk_buff){ .mark = mark });
 }
 
+int gateway_send(struct gateway *gateway, enum gateway_hook hook, const struct frame *frame, __u32 from)
+{
+	const struct tc *programs = gateway->programs;
+	struct __sk_buff context = { .ingress_ifindex = hook == GATEWAY_EGRESS ? from : 0 };
+	int program =
+		bpf_program__fd(hook == GATEWAY_EGRESS ? programs->progs.bauta_egress : programs->progs.bauta_ingress);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame->bytes + ETH_HLEN - gateway->l2_len,
+		    .data_size_in = frame->len - ETH_HLEN + gateway->l2_len, .ctx_in = &context,
+		    .ctx_size_in = sizeof(context), .repeat = 1);
+	int err = bpf_prog_test_run_opts(program, &opts);
+
+	if (err)
+		fail_msg("cannot run the program: %s", strerror(-err));
+	gateway->num_packets++;
+	return opts.retval;
+}
+
+void gateway_read_counters(struct gateway *gateway)
+{
+	read_counters(gateway, gateway->counters);
+}
+
 /* ---- events --------------------------------------------------------------------------------------------------- */
 
 static int take_event(void *context, void *data, size_t size)

@@ -57,6 +57,17 @@ void gateway_reset(struct gateway *gateway, const char *ranges);
 /* Puts gateway->config in force. */
 void gateway_configure(struct gateway *gateway);
 
+enum gateway_hook {
+	GATEWAY_EGRESS,
+	GATEWAY_INGRESS,
+};
+
+/* Gives a frame to a program and returns its action. What came out is not looked at, nor how it was counted. */
+int gateway_send(struct gateway *gateway, enum gateway_hook hook, const struct frame *frame, __u32 from);
+
+/* Brings gateway->counters up to date. */
+void gateway_read_counters(struct gateway *gateway);
+
 /* Gives a frame to a program and puts what came out in its place. Fails unless exactly one counter has counted it. */
 struct outcome gateway_egress(struct gateway *gateway, struct frame *frame, __u32 from);
 struct outcome gateway_ingress(struct gateway *gateway, struct frame *frame, __u32 mark);
