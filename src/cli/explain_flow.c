@@ -143,6 +143,10 @@ static void say_obstacle(struct explain *explain, struct endpoint liked, bool ma
 		json_object_set_new(record, "owner", json_string("mapping"));
 		json_object_set_new(record, "internal", json_string(internal));
 		explain_say(explain, "; %s, %s, is the mapping of %s", what, text, internal);
+		if (!row.refs) {
+			json_object_set_new(record, "rests_s", json_integer(explain_rest(&row)));
+			explain_say(explain, ", which rests for another %u s", explain_rest(&row));
+		}
 	} else {
 		explain_say(explain, "; %s, %s, is held toward this remote by ", what, text);
 		say_holder(explain, record, liked);
@@ -175,7 +179,11 @@ static void say_choice(struct explain *explain, const struct search *search, str
 	else if (!best)
 		explain_say(explain, "translated to one of the %u free ports of %s, drawn at random", headroom.unmapped,
 			    address);
-	say_obstacle(explain, liked, mapped);
+	if (external.addr == liked.addr)
+		say_obstacle(explain, liked, mapped);
+	else
+		explain_say(explain, "; its own external address, %s, has none left",
+			    address_format(liked.addr, address));
 }
 
 /* How many sockets of the host are named, of those that hold ports of the ranges. */

@@ -21,12 +21,35 @@ static void answer_session(struct explain *explain, const struct row *row)
 		    row->pair.flags & ENTRY_HOST ? "the host itself, " : "", internal, state, left);
 }
 
+/* A port that has a mapping, and whose tuple toward this remote is free. */
+static void answer_mapping(struct explain *explain, const struct row *mapping)
+{
+	const struct config *config = platform_config();
+	const char *host =
+		config->borrow ? "the host may not use it while it has a mapping (--borrow)" : "the host may use it";
+	const char *others =
+		config->on_full == ON_FULL_REFUSE ? "nobody else may" : "others only once all ports are taken";
+	char internal[ENDPOINT_TEXT];
+
+	endpoint_format(mapping->pair.internal, internal);
+	explain_put(explain, "mapping", row_is_of_port(mapping) ? json_null() : json_string(internal));
+	if (row_is_of_port(mapping)) {
+		explain_say(explain, "%s, and internal hosts, which share the port, once all ports are taken", host);
+	} else if (!mapping->refs) {
+		explain_put(explain, "rests_s", json_integer(explain_rest(mapping)));
+		explain_say(explain, "%s, and %s, whose mapping rests for another %u s; %s", host, internal,
+			    explain_rest(mapping), others);
+	} else {
+		explain_say(explain, "%s, and %s, which has the port mapped; %s", host, internal, others);
+	}
+}
+
 /* What a new flow would meet. */
 static void answer_nobody(struct explain *explain)
 {
 	const struct config *config = platform_config();
 	__u16 port = be16_to_cpu(explain->first.port);
-	char address[ENDPOINT_TEXT], internal[ENDPOINT_TEXT];
+	char address[ENDPOINT_TEXT];
 	struct ranges ranges;
 	bool in_ranges;
 	struct row row;
@@ -36,26 +59,16 @@ static void answer_nobody(struct explain *explain)
 	explain_put(explain, "owner", json_string("nobody"));
 	explain_put(explain, "in_ranges", json_boolean(in_ranges));
 	explain_say(explain, "nobody: ");
-	if (!addr_is_external(config, explain->first.addr)) {
+	if (!addr_is_external(config, explain->first.addr))
 		explain_say(explain, "the host may use it; internal hosts are seen as %s",
 			    config->num_external ? address_format(config->external[0].addr, address)
 						 : "nothing, for want of an address");
-		return;
-	}
-	if (!in_ranges) {
+	else if (!in_ranges)
 		explain_say(explain, "the host may use it; port %u is not in the ranges of internal hosts", port);
-		return;
-	}
-	if (table_find_inbound(explain->proto, explain->first, (struct endpoint){}, &row)) {
-		endpoint_format(row.pair.internal, internal);
-		explain_put(explain, "mapping", json_string(internal));
-		explain_say(explain,
-			    "the host may use it, and %s, which has the port mapped; others only once all ports are "
-			    "taken",
-			    internal);
-		return;
-	}
-	explain_say(explain, "the next one that asks for it gets it, the host or an internal host");
+	else if (table_find_inbound(explain->proto, explain->first, (struct endpoint){}, &row))
+		answer_mapping(explain, &row);
+	else
+		explain_say(explain, "the next one that asks for it gets it, the host or an internal host");
 }
 
 static void answer_owner(struct explain *explain)
