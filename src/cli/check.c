@@ -152,14 +152,19 @@ static void find_target(struct words *words, struct instance *ret_instance, bool
 	*ret_instance = instance;
 }
 
-static void read_ports(const struct instance *instance, struct ranges *ret_ports)
+/* What the instance at the interface goes by: its external addresses, and its ports unless others were given. */
+static void read_instance(const struct instance *instance, bool has_ports, struct precheck *precheck)
 {
 	static struct table table;
 	struct fault fault;
 
 	if (table_open(instance, TABLE_READ, &table, &fault))
 		die(&fault);
-	ranges_from_config(&table.config, ret_ports);
+	if (!has_ports)
+		ranges_from_config(&table.config, &precheck->ports);
+	precheck->num_external = table.config.num_external;
+	for (__u32 i = 0; i < table.config.num_external; i++)
+		precheck->external[i] = table.config.external[i].addr;
 	table_close(&table);
 }
 
@@ -286,9 +291,10 @@ static void print_nothing(const char *iface, const struct ranges *ports)
 
 int verb_check(int argc, char **argv)
 {
+	static struct precheck precheck;
+	static struct instance instance;
 	static struct words words;
 	json_t *changed = NULL, *findings;
-	struct instance instance;
 	struct fault fault;
 	bool found;
 	int status;
@@ -296,15 +302,17 @@ int verb_check(int argc, char **argv)
 	command_parse(&command, argc, argv, &words);
 	check_rights();
 	find_target(&words, &instance, &found);
-	if (!found)
+	precheck.iface = instance.iface;
+	precheck.ports = words.ports;
+	if (found)
+		read_instance(&instance, words.has_ports, &precheck);
+	else
 		check_interface(instance.iface);
-	if (!words.has_ports && found)
-		read_ports(&instance, &words.ports);
-	else if (!words.has_ports)
-		sysctl_read_default(&words.ports, &fault); /* none: that will be a finding */
+	if (!found && !words.has_ports)
+		sysctl_read_default(&precheck.ports, &fault); /* none: that will be a finding */
 	if (words.fix)
-		changed = fix_ephemeral(&words.ports);
-	if (precheck_findings(instance.iface, &words.ports, &findings, &fault))
+		changed = fix_ephemeral(&precheck.ports);
+	if (precheck_findings(&precheck, &findings, &fault))
 		die(&fault);
 	status = json_array_size(findings) ? STATUS_FOUND : STATUS_DONE;
 	if (words.common.json) {
@@ -320,7 +328,7 @@ int verb_check(int argc, char **argv)
 		if (status == STATUS_FOUND)
 			print_findings(findings);
 		else
-			print_nothing(instance.iface, &words.ports);
+			print_nothing(instance.iface, &precheck.ports);
 	}
 	json_decref(changed);
 	json_decref(findings);

@@ -71,6 +71,18 @@ static void stop(evutil_socket_t signal, short what, void *context)
 	event_base_loopbreak(daemon->base);
 }
 
+static void look_for_trouble(const struct daemon *daemon)
+{
+	const struct follow *follow = &daemon->follow;
+	static struct precheck precheck;
+
+	precheck.iface = daemon->options->iface;
+	precheck.ports = follow->ports;
+	precheck.num_external = follow->externals.num;
+	memcpy(precheck.external, follow->externals.addr, sizeof(precheck.external));
+	precheck_report(&precheck);
+}
+
 static void look_at_everything(evutil_socket_t signal, short what, void *context)
 {
 	struct daemon *daemon = context;
@@ -79,7 +91,7 @@ static void look_at_everything(evutil_socket_t signal, short what, void *context
 	(void)what;
 	follow_addresses(&daemon->follow);
 	follow_poll(&daemon->follow);
-	precheck_report(daemon->options->iface, &daemon->follow.ports);
+	look_for_trouble(daemon);
 	log_info("%s: looked at everything again: addresses, port ranges, and what may be in the way",
 		 daemon->options->iface);
 }
@@ -163,7 +175,7 @@ static void tell_ready(const struct daemon *daemon)
 		 dataplane_capacity(&daemon->dataplane), adopted, factor);
 	free(ports);
 	systemd_ready();
-	precheck_report(daemon->options->iface, &daemon->follow.ports);
+	look_for_trouble(daemon);
 }
 
 /* ---- start and stop -------------------------------------------------------------------------------------------- */

@@ -229,7 +229,8 @@ static int look_at_ports(const struct ranges *ports, struct check_facts *facts, 
 	return ephemeral_read(&facts->ephemeral, fault);
 }
 
-static void look_at_sockets(const struct addresses *addresses, struct check_facts *facts)
+/* Those that would receive what comes for one of the external addresses. */
+static void look_at_sockets(const __be32 *external, size_t num, struct check_facts *facts)
 {
 	struct sockets sockets = {};
 	struct owners owners = {};
@@ -237,17 +238,16 @@ static void look_at_sockets(const struct addresses *addresses, struct check_fact
 	int err = sockets_read(&sockets, &fault);
 
 	if (!err)
-		err = owners_read(&sockets, &facts->ports, addresses->own, addresses->num_own, &owners, &fault);
+		err = owners_read(&sockets, &facts->ports, external, num, &owners, &fault);
 	if (!err)
-		err = holders_collect(&sockets, &owners, &facts->ports, addresses->own, addresses->num_own,
-				      &facts->holders, &fault);
+		err = holders_collect(&sockets, &owners, &facts->ports, external, num, &facts->holders, &fault);
 	if (err)
 		precheck_unseen(facts, &fault);
 	owners_free(&owners);
 	sockets_free(&sockets);
 }
 
-static int look_at_machine(struct check_facts *facts, struct fault *fault)
+static int look_at_machine(const struct precheck *precheck, struct check_facts *facts, struct fault *fault)
 {
 	static struct addresses addresses;
 	struct mnl_socket *socket;
@@ -261,10 +261,13 @@ static int look_at_machine(struct check_facts *facts, struct fault *fault)
 	} else {
 		facts->exists = addresses.link.ifindex;
 		facts->up = addresses.link.up;
-		facts->has_address = addresses.external;
+		facts->has_address = addresses.external || precheck->num_external;
 		look_at_forwarding(&addresses, facts);
 		look_at_rp_filter(socket, &addresses, facts);
-		look_at_sockets(&addresses, facts);
+		if (precheck->num_external)
+			look_at_sockets(precheck->external, precheck->num_external, facts);
+		else
+			look_at_sockets(&addresses.external, addresses.external ? 1 : 0, facts);
 		if (precheck_nft(facts->iface, addresses.link.ifindex, facts, fault))
 			precheck_unseen(facts, fault);
 		if (precheck_iptables(facts->iface, facts, fault))
@@ -274,16 +277,16 @@ static int look_at_machine(struct check_facts *facts, struct fault *fault)
 	return err;
 }
 
-int precheck_findings(const char *iface, const struct ranges *ports, json_t **ret_findings, struct fault *fault)
+int precheck_findings(const struct precheck *precheck, json_t **ret_findings, struct fault *fault)
 {
 	static struct check_facts facts;
 	int err;
 
 	memset(&facts, 0, sizeof(facts));
-	facts.iface = iface;
-	err = look_at_ports(ports, &facts, fault);
+	facts.iface = precheck->iface;
+	err = look_at_ports(&precheck->ports, &facts, fault);
 	if (!err)
-		err = look_at_machine(&facts, fault);
+		err = look_at_machine(precheck, &facts, fault);
 	if (!err) {
 		precheck_tunnels(&facts);
 		*ret_findings = check_findings(&facts);
@@ -297,13 +300,14 @@ static const char *text_of(const json_t *finding, const char *key)
 	return json_string_value(json_object_get(finding, key));
 }
 
-void precheck_report(const char *iface, const struct ranges *ports)
+void precheck_report(const struct precheck *precheck)
 {
+	const char *iface = precheck->iface;
 	json_t *findings, *finding;
 	struct fault fault;
 	size_t i;
 
-	if (precheck_findings(iface, ports, &findings, &fault)) {
+	if (precheck_findings(precheck, &findings, &fault)) {
 		log_warn("%s: cannot look for what may be in the way: %s", iface, fault.text);
 		return;
 	}

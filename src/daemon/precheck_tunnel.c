@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Tunnel devices that receive on a port of UDP: VXLAN, Geneve, Bareudp, WireGuard.
+/* Tunnel devices that receive on a port of UDP: VXLAN, Geneve, WireGuard.
  *
  * rtnetlink tells the port of all but WireGuard, which has a generic netlink family of its own. A device that was made in
  * another network namespace has its socket there, and its port is of no concern here: then rtnetlink names a link
- * namespace. Tunnels without a device (FOU, L2TP) have a kernel socket, which is found among the sockets.
+ * namespace. Other tunnels (FOU, L2TP, Bareudp) have a kernel socket too, which is found among the sockets.
  */
 #include "precheck_tunnel.h"
 
@@ -31,7 +31,6 @@ static const struct {
 } kinds[] = {
 	{ "vxlan", IFLA_VXLAN_PORT },
 	{ "geneve", IFLA_GENEVE_PORT },
-	{ "bareudp", IFLA_BAREUDP_PORT },
 };
 
 static const char wireguard[] = "wireguard";

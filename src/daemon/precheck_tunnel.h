@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Tunnel devices that receive on a port of UDP: VXLAN, Geneve, Bareudp, WireGuard. */
+/* Tunnel devices that receive on a port of UDP: VXLAN, Geneve, WireGuard. */
 #ifndef BAUTA_PRECHECK_TUNNEL_H
 #define BAUTA_PRECHECK_TUNNEL_H
 

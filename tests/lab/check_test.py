@@ -411,6 +411,17 @@ def test_socket_that_is_not_in_the_way(lab, name):
     assert check(lab.R) == []
 
 
+def test_addresses_of_the_instance(lab):
+    """Only what sits on those that it masquerades as is in the way of it."""
+    lab.R.ip("addr add 192.0.2.77/24 dev eth0")
+    bauta = lab.use(Bauta(RANGE, "--external", "192.0.2.77"))
+    lab.R.listen(20001, "192.0.2.1")
+    lab.R.listen(20002, "192.0.2.77")
+    assert only(check(lab.R, ports=None), "socket")["ports"] == "20002"
+    reload(bauta, 1)
+    assert lines_about(bauta, "port 20002:") and not lines_about(bauta, "port 20001:")
+
+
 def test_connection_is_not_in_the_way(lab):
     lab.B.listen(7000)
     lab.R.connect((lab.B.address, 7000), port=20003)
@@ -461,7 +472,6 @@ def tunnel(host, *words):
 @pytest.mark.parametrize("kind, words", [
     ("vxlan", ["id", "7", "dstport", "20004", "dev", "eth0"]),
     ("geneve", ["id", "7", "remote", "192.0.2.8", "dstport", "20004"]),
-    ("bareudp", ["dstport", "20004", "ethertype", "ipv4"]),
 ])
 def test_tunnel_device(lab, kind, words):
     """Down, it has no socket yet; up, it has, which is told as the device's."""
