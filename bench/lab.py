@@ -239,6 +239,7 @@ class Bauta(Lab):
     title = "bauta on tc"
     external = EXTERNAL
     binary = TOP / "build/bauta"
+    words = ()      # further ones of its command line
 
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
@@ -250,7 +251,7 @@ class Bauta(Lab):
             raise LabError(f"{self.binary} is not built")
         self.daemon = subprocess.Popen(
             ["ip", "netns", "exec", self.namespaces["gateway"], self.binary, "run", "-e", "eth0",
-             "-p", f"{self.ports[0]}-{self.ports[1]}", "--sessions", str(self.capacity)],
+             "-p", f"{self.ports[0]}-{self.ports[1]}", "--sessions", str(self.capacity), *self.words],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         ready = threading.Event()
         threading.Thread(target=self.listen, args=(ready,), daemon=True).start()
@@ -291,7 +292,15 @@ class Bauta(Lab):
         return {int(fields["prog_id"]) for fields in descriptors.read(self.daemon.pid) if "prog_id" in fields}
 
 
-VARIANTS = {variant.name: variant for variant in (Bare, Plain, Nftables, Bauta)}
+class BautaQuota(Bauta):
+    """With a quota of each kind, which no host comes near: what counting takes."""
+
+    name = "quota"
+    title = "bauta with quotas"
+    words = ("--max-ports", "60000", "--max-sessions", "1000000", "--max-rate", "10000000")
+
+
+VARIANTS = {variant.name: variant for variant in (Bare, Plain, Nftables, Bauta, BautaQuota)}
 
 
 class ConntrackSize:

@@ -3,9 +3,12 @@
 
 Flows that keep their own ports fill the range toward one remote endpoint. Then come new ones, whose own ports are taken,
 from another internal host, one packet at a time; each is timed by itself (bench/burst.c), and forgotten before the next few.
+The choice alone, without a packet, is timed in the kernel by bench/pool.c.
 """
 
 import collections
+import json
+import os
 import statistics
 
 import lab
@@ -33,8 +36,18 @@ class Ports:
         self.first, self.last = options.ports
         self.total = self.last - self.first + 1
         self.results = {"range": f"{self.first}-{self.last}", "ports": self.total, "rounds": options.rounds,
-                        "samples": options.samples, "creation": [], "refusal": []}
+                        "samples": options.samples, "choice": [], "creation": [], "refusal": []}
         self.labs = []
+        self.first_ns = {}      # variant -> ns of the first new flow since the ports were filled so far
+
+    def measure_choice(self):
+        try:
+            text = lab.call(lab.PROGRAMS / "pool", "--json", "--rounds", str(self.options.rounds),
+                            preexec_fn=lambda: os.sched_setaffinity(0, {self.options.cpu}))
+        except (OSError, lab.LabError) as error:
+            self.problem(f"the choice of a port by itself: no figures: {error}")
+            return
+        self.results["choice"] = json.loads(text)
 
     # ---- one variant at one occupancy
 
@@ -64,12 +77,14 @@ class Ports:
 
     def sample_new(self, one, filled):
         """Mean ns of a new flow's packet and of one of a flow that is there, and the share of new flows that came through.
-        The first new flow of each burst gets everything warm, and does not count.
+        The first new flow of each burst gets everything warm, and does not count; that of the very first one, which may have
+        to learn what the others know, is told by itself.
         """
         new, known, passed, sent = [], [], 0, 0
         number = 1 + max(1, min(MAX_BURST, self.options.samples, (self.total - filled) // 3))
         while len(new) < self.options.samples:
             answer = self.burst(one, filled, number)
+            self.first_ns.setdefault(one.name, answer["new_ns"][0])
             new += answer["new_ns"][1:]
             known += answer["known_ns"]
             passed += answer["passed"]
@@ -84,9 +99,10 @@ class Ports:
 
     def sample_refused(self, one, batch, answered):
         """Mean ns of packets that are refused; answered: all or none of them by ICMP. None if that cannot be had."""
-        estimate_ns = max(self.refuse(one, 2, 1)["new_ns"])
-        number = min(MAX_PROBE, ICMP_LIMIT, BURST_LIMIT_NS // estimate_ns) // batch * batch
-        if not number or answered is False and ICMP_LIMIT * estimate_ns > BURST_LIMIT_NS:
+        estimate_ns = self.refuse(one, 2, 1)["new_ns"]
+        self.first_ns.setdefault(one.name, estimate_ns[0])
+        number = min(MAX_PROBE, ICMP_LIMIT, BURST_LIMIT_NS // estimate_ns[1]) // batch * batch
+        if not number or answered is False and ICMP_LIMIT * estimate_ns[1] > BURST_LIMIT_NS:
             return None
         for _ in range(ANSWER_TRIES):
             if answered is False:
@@ -121,6 +137,7 @@ class Ports:
         if free < 4:
             return
         self.fill_all(filled)
+        self.first_ns = {}
         new, known, passed = (collections.defaultdict(dict) for _ in range(3))
         for number in range(self.options.rounds):
             for one in self.turn(number):
@@ -131,7 +148,7 @@ class Ports:
                     self.give_up(one, error)
         self.results["creation"].append({
             "occupancy": occupancy, "filled": filled, "free": free, **report.cost(new),
-            "known": report.cost(known)["variants"],
+            "known": report.cost(known)["variants"], "first_ns": self.first_ns,
             "passed": {name: statistics.mean(shares.values()) for name, shares in passed.items() if name != "bare"}})
 
     def measure_refused(self, batch):
@@ -159,6 +176,7 @@ class Ports:
             self.results["refusal"].append(entry)
 
     def run(self, stack):
+        self.measure_choice()
         for name in VARIANTS:
             if name not in self.options.variants:
                 continue
@@ -174,6 +192,8 @@ class Ports:
         for occupancy in OCCUPANCIES:
             self.measure_new(occupancy)
         self.fill_all(self.total)
+        self.first_ns = {}
         for batch in BATCHES:
             self.measure_refused(batch)
+        self.results["first_refusal_ns"] = self.first_ns
         return self.results

@@ -49,6 +49,10 @@ def ratio_cell(value):
     return f"{value['median']:.2f} [{value['min']:.2f}-{value['max']:.2f}]" if value else "-"
 
 
+def fine_cell(value):
+    return f"{value['median']:.1f} [{value['min']:.1f}-{value['max']:.1f}]"
+
+
 def table(header, rows):
     widths = [max(len(str(row[i])) for row in [header, *rows]) for i in range(len(header))]
     lines = ["  ".join(str(field).rjust(width) for field, width in zip(row, widths)) for row in [header, *rows]]
@@ -97,14 +101,20 @@ def share(part):
     return f"{100 * part:.4g} %"
 
 
+def choice_table(ports):
+    return table(["in use", "free", "ns"], [[share(entry["occupancy"]), entry["free"], fine_cell(entry)]
+                                            for entry in ports["choice"]])
+
+
 def creation_by_occupancy(ports):
     rows = [[share(entry["occupancy"]), entry["free"], cell(entry.get("bare")),
              *(cell(entry["variants"].get(name)) for name in ("nft", "bauta")),
              *(share(entry["passed"][name]) if name in entry["passed"] else "-" for name in ("nft", "bauta")),
-             *(cell(entry["known"].get(name)) for name in ("nft", "bauta")), ratio_cell(entry.get("bauta_to_nft"))]
+             *(cell(entry["known"].get(name)) for name in ("nft", "bauta")),
+             *(entry["first_ns"].get(name, "-") for name in ("nft", "bauta")), ratio_cell(entry.get("bauta_to_nft"))]
             for entry in ports["creation"]]
     return table(["in use", "free", "generator+sink", "nft", "bauta", "nft found one", "bauta found one",
-                  "nft, old flow", "bauta, old flow", "bauta/nft"], rows)
+                  "nft, old flow", "bauta, old flow", "nft, first", "bauta, first", "bauta/nft"], rows)
 
 
 def refusal_table(ports):
@@ -114,25 +124,42 @@ def refusal_table(ports):
     return table(["variant", "sender", "packets at a time", "ns", "nft/bauta"], rows)
 
 
+def ratio_word(times):
+    return f"1/{times:.0f}" if times >= 1 else f"{1 / times:.0f} times"
+
+
 def ports_verdict(ports):
     """One line for each expectation that there is a figure for."""
     lines = []
+    for entry in ports["choice"]:
+        if entry["occupancy"] == PAIR_OCCUPANCY:
+            excess = entry["median"] - EXPECTED_PAIR_NS
+            met = "met" if excess < 0 else f"NOT met: {excess:.1f} ns too much"
+            lines.append(f"  a port found, taken and given back at {share(PAIR_OCCUPANCY)} takes less than "
+                         f"{EXPECTED_PAIR_NS} ns: {entry['median']:.1f}  {met}")
     for entry in ports["refusal"]:
         value = entry.get("nft_to_bauta")
         if value:
             met = "met" if value["median"] >= EXPECTED_REFUSAL else \
                 f"NOT met: {EXPECTED_REFUSAL / value['median']:.1f} times too much"
             what = f"a refused packet ({entry['kind']}, {entry['batch']} at a time)"
-            lines.append(f"  {what} costs at most 1/{EXPECTED_REFUSAL} of nftables': 1/{value['median']:.1f}  {met}")
+            lines.append(f"  {what} costs at most 1/{EXPECTED_REFUSAL} of nftables': "
+                         f"{ratio_word(value['median'])}  {met}")
     return lines
 
 
 def ports_text(ports):
-    parts = ["", f"Ports {ports['range']} toward one remote endpoint, UDP, {ports['rounds']} rounds of {ports['samples']} "
-             "new flows whose own port is taken, one packet at a time:",
-             "ns per packet, generator and sink subtracted: median [min-max]", creation_by_occupancy(ports)]
+    parts = []
+    if ports["choice"]:
+        parts += ["", "A free port found, taken and given back, in the kernel, without a packet: median [min-max]",
+                  choice_table(ports)]
+    parts += ["", f"Ports {ports['range']} toward one remote endpoint, UDP, {ports['rounds']} rounds of {ports['samples']} "
+              "new flows whose own port is taken, one packet at a time:",
+              "ns per packet, generator and sink subtracted: median [min-max]", creation_by_occupancy(ports)]
     if ports["refusal"]:
-        parts += ["", "A packet that is refused, because every port toward its remote is in use", refusal_table(ports)]
+        parts += ["", "A packet that is refused, because every port toward its remote is in use", refusal_table(ports),
+                  "The first of them, generator and sink included: "
+                  + ", ".join(f"{name} {ns} ns" for name, ns in ports["first_refusal_ns"].items() if name != "bare")]
     lines = ports_verdict(ports)
     if lines:
         parts += ["", "Expected of the choice of ports", *lines]
