@@ -10,6 +10,7 @@
 #include "answer.h"
 #include "packet_report.h"
 #include "platform.h"
+#include "quota.h"
 #include "rewrite.h"
 #include "scratch.h"
 #include "socket.h"
@@ -257,21 +258,28 @@ static long sweep_step(__u32 n, void *ctx)
 {
 	struct sweep *sweep = ctx;
 	__u32 index;
-	bool removed;
+	bool removed = false;
 
 	if (bpf_skb_load_bytes(sweep->skb, offsetof(struct sweep_request, index) + n * sizeof(index), &index,
 			       sizeof(index)))
 		return 1;
-	if (sweep->op == SWEEP_FLUSH)
-		removed = session_remove(index);
-	else
+	switch (sweep->op) {
+	case SWEEP_EXPIRE:
 		removed = session_mark(sweep->cfg, index) && session_reap(index, EXPIRE_GRACE_S);
+		break;
+	case SWEEP_FLUSH:
+		removed = session_remove(index);
+		break;
+	case SWEEP_QUOTA:
+		removed = quota_reap(index);
+		break;
+	}
 	if (removed)
 		sweep->num_removed++;
 	return 0;
 }
 
-/* Returns the number of sessions removed. */
+/* Returns how many were removed. */
 SEC("tc")
 int bauta_sweep(struct __sk_buff *skb)
 {

@@ -44,6 +44,7 @@ void sweep_init(struct sweep *sweep, const struct dataplane *dataplane)
 
 	memset(sweep, 0, sizeof(*sweep));
 	sweep->dataplane = dataplane;
+	quota_sweep_init(&sweep->quotas, dataplane);
 	sweep->expire.head.op = SWEEP_EXPIRE;
 	sweep->flush.head.op = SWEEP_FLUSH;
 	sweep->tick_ms = pass_ms / STEPS_PER_PASS;
@@ -135,6 +136,7 @@ void sweep_step(struct sweep *sweep)
 	__u32 pass_ms = choose_pass_ms(num, header->clock.factor);
 	__u64 end = sweep->cursor + (__u64)num * sweep->tick_ms / pass_ms + 1;
 
+	quota_sweep_step(&sweep->quotas, STEPS_PER_PASS);
 	if (!READ_ONCE(header->num_sessions)) {
 		sweep->cursor = 0;
 		return;

@@ -8,12 +8,14 @@
 
 #include "contract.h"
 #include "dataplane.h"
+#include "quota_sweep.h"
 
 struct sweep {
 	const struct dataplane *dataplane;
 	__u32 cursor;      /* the entry that comes next */
 	__u32 tick_ms;     /* how often sweep_step() wants to be called */
 	bool keep_foreign; /* while the interface is away: its addresses may come back with it */
+	struct quota_sweep quotas;
 	struct sweep_request expire;
 	struct sweep_request flush;
 };

@@ -436,6 +436,7 @@ _Static_assert(sizeof(struct event) == 64, "events have no hidden padding");
 enum sweep_op {
 	SWEEP_EXPIRE, /* mark what is expired, free what was marked a second ago */
 	SWEEP_FLUSH,  /* remove whatever it is */
+	SWEEP_QUOTA,  /* remove the quota records of those that have nothing */
 };
 
 #define SWEEP_BATCH 512
@@ -448,7 +449,7 @@ struct sweep_head {
 
 struct sweep_request {
 	struct sweep_head head;
-	__u32 index[SWEEP_BATCH]; /* of outbound entries */
+	__u32 index[SWEEP_BATCH]; /* of outbound entries; of SWEEP_QUOTA: internal addresses */
 };
 
 #endif
