@@ -7,7 +7,6 @@
  * little; where a test has made the clock faster, passes are faster too.
  */
 #include "sweep.h"
-#include "addr.h"
 
 #include <errno.h>
 #include <string.h>
