@@ -95,7 +95,7 @@ static int take_route(const struct nlmsghdr *message, void *context)
 }
 
 /* What the kernel would do with a packet that comes in by an interface (0: that it makes itself): 0 or -errno; when the
- * reverse-path filter would drop it -EXDEV, or -EINVAL as for anything that is dropped (from Linux 6.14 on).
+ * reverse-path filter would drop it -EXDEV, or -EINVAL, which newer kernels (6.18 is one) say of whatever is dropped.
  */
 static int ask_route(struct mnl_socket *socket, const struct way *way, struct route *ret_route)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Rules of nftables (iptables-nft among them) that translate the source of what leaves by an interface.
  *
- * The kernel is asked, not the program nft, which may be missing and prints rules of iptables-nft without their targets.
- * Of each rule only this is understood: what it says about the interface that packets leave by; whether there are other
- * conditions; what becomes of a packet that meets them. Beginning with the base chains of type nat at the postrouting
- * hook, chains are followed as packets would be, as far as that depends on the interface.
+ * The kernel is asked, not the program nft, which may be missing. Of each rule only this is understood: what it says about
+ * the interface that packets leave by; whether there are other conditions; what becomes of a packet that meets them.
+ * Beginning with the base chains of type nat at the postrouting hook, chains are followed as packets would be, as far as
+ * that depends on the interface.
  */
 #include "precheck_nft.h"
 
@@ -35,6 +35,12 @@ enum loaded {
 	LOADED_OIFNAME,
 };
 
+/* How a rule was come by so far. */
+enum walked {
+	WALKED_LIMITED = 1, /* by packets that met conditions */
+	WALKED_BY_ALL = 2,
+};
+
 /* A look-up in a set or map. */
 struct lookup {
 	char set[NFT_NAME_MAXLEN];
@@ -53,7 +59,8 @@ struct rule {
 	bool translates;
 	bool ends; /* accept, drop or return: what follows in the chain is not reached */
 	char jump[NFT_NAME_MAXLEN];
-	bool goes; /* the jump does not come back */
+	bool goes;   /* the jump does not come back */
+	__u8 walked; /* enum walked */
 	unsigned int num_lookups;
 	struct lookup lookup[MAX_LOOKUP];
 };
@@ -521,16 +528,22 @@ static bool walk_rule(struct walk *walk, const struct rule *rule, bool limited, 
 	return here || !(rule->ends || rule->goes);
 }
 
+/* A chain that many rules lead to is walked once for each kind, lest they multiply. */
 static void walk_chain(struct walk *walk, const struct chain *chain, bool limited, int depth)
 {
+	__u8 known = limited ? WALKED_LIMITED | WALKED_BY_ALL : WALKED_BY_ALL;
+
 	if (depth > MAX_DEPTH)
 		return;
 	for (size_t i = 0; i < walk->set->num_rules; i++) {
-		const struct rule *rule = &walk->set->rule[i];
+		struct rule *rule = &walk->set->rule[i];
 
-		if (rule->family != chain->family || strcmp(rule->table, chain->table) != 0 ||
-		    strcmp(rule->chain, chain->name) != 0)
+		if (rule->family != chain->family || strcmp(rule->chain, chain->name) != 0 ||
+		    strcmp(rule->table, chain->table) != 0)
 			continue;
+		if (rule->walked & known)
+			return;
+		rule->walked |= limited ? WALKED_LIMITED : WALKED_BY_ALL;
 		if (!walk_rule(walk, rule, limited, depth))
 			return;
 	}
