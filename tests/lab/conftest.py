@@ -3,6 +3,7 @@
 
 import os
 import signal
+import subprocess
 
 import pytest
 from lab import Lab
@@ -48,3 +49,16 @@ def make_lab():
 def lab(make_lab):
     """The plain lab of lab.py's drawing."""
     return make_lab()
+
+
+@pytest.fixture
+def cgroup(tmp_path):
+    """A cgroup that is not the root."""
+    subprocess.run(["mount", "-t", "cgroup2", "none", tmp_path], check=True)
+    made = tmp_path / f"bauta-test-{tmp_path.parent.name}"
+    try:
+        made.mkdir()
+        yield made
+    finally:
+        made.rmdir()
+        subprocess.run(["umount", tmp_path], check=True)

@@ -173,19 +173,6 @@ def test_without_them(make_lab):
     chat(inside.client, inside.conn)
 
 
-@pytest.fixture
-def cgroup(tmp_path):
-    """A cgroup that is not the root."""
-    subprocess.run(["mount", "-t", "cgroup2", "none", tmp_path], check=True)
-    made = tmp_path / f"bauta-test-{tmp_path.parent.name}"
-    try:
-        made.mkdir()
-        yield made
-    finally:
-        made.rmdir()
-        subprocess.run(["umount", tmp_path], check=True)
-
-
 def test_other_cgroup(lab, cgroup):
     lab.use(Bauta(str(PORT)))
     inside = Inside(lab)
