@@ -38,9 +38,6 @@ void explain_say(struct explain *explain, const char *format, ...) __attribute__
 /* How much is left toward the remote, on this external address. */
 void explain_headroom(struct explain *explain, __be32 external);
 
-/* Seconds for which a mapping without sessions rests. */
-__u32 explain_rest(const struct row *mapping);
-
 /* A socket of the host in the way: {state, pid, process} into `record`, and "process 12 (nc), whose socket is listening"
  * into the sentence.
  */

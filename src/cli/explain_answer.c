@@ -7,7 +7,6 @@
 
 #include "explain.h"
 #include "headroom.h"
-#include "life.h"
 
 void explain_put(struct explain *explain, const char *key, json_t *value)
 {
@@ -39,13 +38,6 @@ void explain_socket(struct explain *explain, json_t *record, const struct host_s
 	json_object_set_new(record, "pid", json_integer(process.pid));
 	json_object_set_new(record, "process", json_string(process.comm));
 	explain_say(explain, "process %d (%s), whose socket is %s", process.pid, process.comm, state);
-}
-
-__u32 explain_rest(const struct row *mapping)
-{
-	__u32 rest = platform_config()->rest_s, idle = life_idle(mapping->out_life, platform_now());
-
-	return idle < rest ? rest - idle : 0;
 }
 
 void explain_headroom(struct explain *explain, __be32 external)

@@ -144,8 +144,8 @@ static void say_obstacle(struct explain *explain, struct endpoint liked, bool ma
 		json_object_set_new(record, "internal", json_string(internal));
 		explain_say(explain, "; %s, %s, is the mapping of %s", what, text, internal);
 		if (!row.refs) {
-			json_object_set_new(record, "rests_s", json_integer(explain_rest(&row)));
-			explain_say(explain, ", which rests for another %u s", explain_rest(&row));
+			json_object_set_new(record, "rests_s", json_integer(row_rest(&row)));
+			explain_say(explain, ", which rests for another %u s", row_rest(&row));
 		}
 	} else {
 		explain_say(explain, "; %s, %s, is held toward this remote by ", what, text);

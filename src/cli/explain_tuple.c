@@ -36,9 +36,9 @@ static void answer_mapping(struct explain *explain, const struct row *mapping)
 	if (row_is_of_port(mapping)) {
 		explain_say(explain, "%s, and internal hosts, which share the port, once all ports are taken", host);
 	} else if (!mapping->refs) {
-		explain_put(explain, "rests_s", json_integer(explain_rest(mapping)));
+		explain_put(explain, "rests_s", json_integer(row_rest(mapping)));
 		explain_say(explain, "%s, and %s, whose mapping rests for another %u s; %s", host, internal,
-			    explain_rest(mapping), others);
+			    row_rest(mapping), others);
 	} else {
 		explain_say(explain, "%s, and %s, which has the port mapped; %s", host, internal, others);
 	}

@@ -39,6 +39,7 @@ int show_mappings(struct show *show, struct fault *fault)
 		sheet_text(&sheet, endpoint_format(row.pair.external, text));
 		sheet_number(&sheet, row.refs);
 		sheet_text(&sheet, kind_of(&row));
+		sheet_number(&sheet, row_rest(&row));
 	}
 	sheet_end(&sheet);
 	return 0;

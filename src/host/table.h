@@ -14,6 +14,7 @@
 #include "contract.h"
 #include "fault.h"
 #include "instance.h"
+#include "life.h"
 #include "platform.h"
 #include "session.h"
 #include "store.h"
@@ -113,6 +114,14 @@ static inline enum session_state row_state(const struct row *row)
 static inline bool row_is_mapping(const struct row *row)
 {
 	return row->pair.flags & ENTRY_MAPPING;
+}
+
+/* Seconds for which a mapping without sessions rests. Acts on `platform`. */
+static inline __u32 row_rest(const struct row *row)
+{
+	__u32 rest = platform_config()->rest_s, idle = life_idle(row->out_life, platform_now());
+
+	return !row->refs && idle < rest ? rest - idle : 0;
 }
 
 /* A mapping of nobody in particular: all sessions on its port are of internal endpoints that share it. */
