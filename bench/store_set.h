@@ -50,7 +50,7 @@ static __always_inline enum insert_result set_insert(const struct pair *pair)
 		result = store_insert(pair, PHASE_LIVE, PHASE_LIVE, 0, i >= SET_ATTEMPTS / 2);
 		if (result < INSERT_NO_ROOM_IN)
 			break;
-		store_displace(pair, result == INSERT_NO_ROOM_IN ? ENTRY_INBOUND : 0);
+		store_make_room(pair, result == INSERT_NO_ROOM_IN ? ENTRY_INBOUND : 0);
 	}
 	return result;
 }

@@ -68,6 +68,30 @@ struct {
 	__type(value, struct config);
 } config SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, NUM_SPACE); /* as many for each external address: set before load */
+	__type(key, __u32);
+	__type(value, struct pool);
+} pools SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, NUM_CROWD);
+	__type(key, __u32);
+	__type(value, struct crowd);
+} crowds SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 2); /* SPACE_TCP, SPACE_UDP */
+	__type(key, __u32);
+	__type(value, struct host_ports);
+} host_ports SEC(".maps");
+
 /* Copies of the header's shape and clock, set before load, so that the verifier sees constants. */
 const volatile struct store_shape shape;
 const volatile __u64 clock_mult;
@@ -98,6 +122,22 @@ static __always_inline const struct config *platform_config(void)
 		return NULL;
 	slot = READ_ONCE(head->config_slot);
 	return bpf_map_lookup_elem(&config, &slot);
+}
+
+/* NULL for a number that is not there. */
+static __always_inline struct pool *platform_pool(__u32 index)
+{
+	return bpf_map_lookup_elem(&pools, &index);
+}
+
+static __always_inline struct crowd *platform_crowd(__u32 index)
+{
+	return bpf_map_lookup_elem(&crowds, &index);
+}
+
+static __always_inline struct host_ports *platform_host_ports(__u32 space)
+{
+	return bpf_map_lookup_elem(&host_ports, &space);
 }
 
 static __always_inline struct stripe *platform_stripe(__u32 index)
@@ -135,6 +175,22 @@ static __always_inline void platform_add32(__u32 *word, __s32 num)
 static __always_inline void platform_add64(__u64 *word, __s64 num)
 {
 	__sync_fetch_and_add(word, num);
+}
+
+static __always_inline void platform_or64(__u64 *word, __u64 bits)
+{
+	__sync_fetch_and_or(word, bits);
+}
+
+static __always_inline void platform_and64(__u64 *word, __u64 bits)
+{
+	__sync_fetch_and_and(word, bits);
+}
+
+/* The kernel's own ticks: jiffies. */
+static __always_inline __u64 platform_ticks(void)
+{
+	return bpf_jiffies64();
 }
 
 /* Seconds of the gateway's clock. */

@@ -257,6 +257,7 @@ struct sweep {
 static long sweep_step(__u32 n, void *ctx)
 {
 	struct sweep *sweep = ctx;
+	struct session_room room = {};
 	__u32 index;
 	bool removed = false;
 
@@ -265,10 +266,11 @@ static long sweep_step(__u32 n, void *ctx)
 		return 1;
 	switch (sweep->op) {
 	case SWEEP_EXPIRE:
-		removed = session_mark(sweep->cfg, index) && session_reap(index, EXPIRE_GRACE_S);
+		removed = (session_mark(sweep->cfg, index) && session_reap(index, EXPIRE_GRACE_S, &room)) ||
+			  mapping_reap(index, sweep->cfg->rest_s);
 		break;
 	case SWEEP_FLUSH:
-		removed = session_remove(index);
+		removed = session_remove(index) || mapping_reap(index, 0);
 		break;
 	case SWEEP_QUOTA:
 		removed = quota_reap(index);

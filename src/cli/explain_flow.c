@@ -135,7 +135,7 @@ static void say_obstacle(struct explain *explain, struct endpoint liked, bool ma
 	endpoint_format(liked, text);
 	json_object_set_new(record, "external", json_string(text));
 	explain_put(explain, "obstacle", record);
-	if (!mapped && explain->proto != IPPROTO_ICMP && !port_is_ours(platform_config(), be16_to_cpu(liked.port))) {
+	if (!mapped && explain->proto != IPPROTO_ICMP && !bitmap_has(platform_config()->ranges, be16_to_cpu(liked.port))) {
 		json_object_set_new(record, "owner", json_string("ranges"));
 		explain_say(explain, "; %s, %u, is not in the ranges", what, be16_to_cpu(liked.port));
 	} else if (!mapped && table_find_inbound(explain->proto, liked, (struct endpoint){}, &row)) {

@@ -194,6 +194,7 @@ static int open_dataplane(struct daemon *daemon, struct fault *fault)
 		.num_sessions = daemon->options->num_sessions,
 		.clock_factor = daemon->options->clock_factor,
 		.l2_len = daemon->follow.l2_len,
+		.num_external = external_items_count(&daemon->options->external),
 	};
 	int err = dataplane_open(&daemon->instance, &wish, &daemon->dataplane, fault);
 

@@ -34,7 +34,8 @@
 
 /* What outlives a run. The header is the last to be pinned. Other maps are each load's own. */
 static const char *const pinned_map[] = {
-	"store", "locks", "config", "counters", "limits", "gateways", "events", "failures", "quotas", "header",
+	"store",    "locks",  "config",   "pools",  "crowds",   "host_ports", "quotas",
+	"counters", "limits", "gateways", "events", "failures", "header",
 };
 
 #define NUM_PINNED_MAP (sizeof(pinned_map) / sizeof(pinned_map[0]))
@@ -46,6 +47,7 @@ static const char *const pinned_map[] = {
  */
 #define MAX_MAPPINGS (3 * 65536u)
 #define FULL_BUCKET (BUCKET_ENTRIES * 3 / 4)
+#define MIN_POOL_ADDRS 16
 #define MIN_BUCKETS 2 /* the two choices of a key differ */
 #define MIN_STASH 16
 #define STASH_SHARE 64
@@ -237,15 +239,24 @@ static int choose_clock(__u32 factor, struct clock *ret_clock, struct fault *fau
 	return err;
 }
 
+/* An address that is replaced keeps its pools until its mappings are gone: there are more than at one time. */
+static __u32 count_pool_addrs(const struct dataplane_wish *wish)
+{
+	__u32 num = 2 * wish->num_external;
+
+	return num < MIN_POOL_ADDRS ? MIN_POOL_ADDRS : num > MAX_EXTERNAL ? MAX_EXTERNAL : num;
+}
+
 static int write_header(const struct dataplane *dataplane, const struct store_shape *shape, const struct clock *clock,
-			__u32 l2_len, struct fault *fault)
+			const struct dataplane_wish *wish, struct fault *fault)
 {
 	struct header header = {
 		.magic = LAYOUT_MAGIC,
 		.layout = LAYOUT_VERSION,
 		.shape = *shape,
 		.clock = *clock,
-		.l2_len = l2_len,
+		.l2_len = wish->l2_len,
+		.num_pool_addrs = count_pool_addrs(wish),
 	};
 	__u32 zero = 0;
 	int err = bpf_map_update_elem(bpf_map__fd(dataplane->programs->maps.header), &zero, &header, BPF_ANY);
@@ -265,9 +276,10 @@ static int create(struct dataplane *dataplane, const struct dataplane_wish *wish
 	if (err)
 		return err;
 	bpf_map__set_max_entries(dataplane->programs->maps.store, shape.num_buckets + shape.num_stash);
+	bpf_map__set_max_entries(dataplane->programs->maps.pools, count_pool_addrs(wish) * NUM_SPACE);
 	err = load(dataplane, &shape, &clock, wish->l2_len, fault);
 	if (!err)
-		err = write_header(dataplane, &shape, &clock, wish->l2_len, fault);
+		err = write_header(dataplane, &shape, &clock, wish, fault);
 	if (err)
 		return err;
 	err = pin_all(dataplane, fault);
@@ -285,8 +297,8 @@ static bool fits(struct bpf_map *map, int fd)
 {
 	struct bpf_map_info info = {};
 	__u32 len = sizeof(info);
-	/* clang and the kernel agree on the size; the number of buckets is the table's own affair */
-	bool sized = strcmp(bpf_map__name(map), "store") != 0;
+	/* clang and the kernel agree on the size; the number of buckets and of pools is the table's own affair */
+	bool sized = strcmp(bpf_map__name(map), "store") != 0 && strcmp(bpf_map__name(map), "pools") != 0;
 
 	return bpf_obj_get_info_by_fd(fd, &info, &len) == 0 && info.type == bpf_map__type(map) &&
 	       info.key_size == bpf_map__key_size(map) && info.value_size == bpf_map__value_size(map) &&

@@ -15,6 +15,7 @@ struct dataplane_wish {
 	__u32 num_sessions;
 	__u32 clock_factor;
 	__u32 l2_len;
+	__u32 num_external; /* addresses that pools are wanted for */
 };
 
 struct tc;

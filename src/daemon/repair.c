@@ -43,6 +43,7 @@ static bool is_of_entry(enum rule rule)
 	case RULE_TWIN:
 		return true;
 	case RULE_MAPPING:
+	case RULE_POOL:
 	case RULE_REFS:
 	case RULE_SESSIONS:
 	case RULE_MAPPINGS:

@@ -119,11 +119,14 @@ static void look_at(struct sweep *sweep, __u32 index, __u32 shortest_s)
 	struct entry *entry = store_entry(index);
 	__u32 life = READ_ONCE(entry->life);
 
-	if (!life_is_visible(life) || (READ_ONCE(entry->flags) & (ENTRY_INBOUND | ENTRY_MAPPING)))
+	if (!life_is_visible(life) || (READ_ONCE(entry->flags) & ENTRY_INBOUND))
+		return;
+	if ((READ_ONCE(entry->flags) & ENTRY_MAPPING) && READ_ONCE(entry->refs))
 		return;
 	if (is_foreign(sweep, READ_ONCE(entry->new_addr)))
 		add_candidate(sweep, &sweep->flush, index);
-	else if (is_due(config, entry, life, shortest_s))
+	else if (READ_ONCE(entry->flags) & ENTRY_MAPPING ? life_idle(life, platform_now()) >= config->rest_s
+							 : is_due(config, entry, life, shortest_s))
 		add_candidate(sweep, &sweep->expire, index);
 }
 
@@ -136,7 +139,7 @@ void sweep_step(struct sweep *sweep)
 	__u64 end = sweep->cursor + (__u64)num * sweep->tick_ms / pass_ms + 1;
 
 	quota_sweep_step(&sweep->quotas, STEPS_PER_PASS);
-	if (!READ_ONCE(header->num_sessions)) {
+	if (!READ_ONCE(header->num_sessions) && !READ_ONCE(header->num_mappings)) {
 		sweep->cursor = 0;
 		return;
 	}
@@ -156,7 +159,7 @@ __u64 sweep_flush_foreign(struct sweep *sweep)
 	struct row row;
 
 	while (table_next(&cursor, &row))
-		if (!row_is_mapping(&row) && is_foreign(sweep, row.pair.external.addr))
+		if (!(row_is_mapping(&row) && row.refs) && is_foreign(sweep, row.pair.external.addr))
 			removed += add_candidate(sweep, &sweep->flush, row.out_index);
 	return removed + send_batch(sweep, &sweep->flush);
 }

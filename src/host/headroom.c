@@ -64,6 +64,7 @@ void headroom_count(const struct sockets *sockets, __u8 proto, __be32 external, 
 	headroom_host_ports(sockets, proto, external, remote, &host);
 	for (unsigned int port = 0; port < NUM_PORTS; port++) {
 		struct endpoint endpoint = { .addr = external, .port = cpu_to_be16(port) };
+		struct pair mapping;
 
 		if (!ranges_contain(&ours, port))
 			continue;
@@ -74,7 +75,7 @@ void headroom_count(const struct sockets *sockets, __u8 proto, __be32 external, 
 			headroom.host++;
 		} else {
 			headroom.free++;
-			headroom.unmapped += !mapping_holds(proto, endpoint);
+			headroom.unmapped += !mapping_find_external(proto, endpoint.addr, endpoint.port, &mapping);
 		}
 	}
 	*ret_headroom = headroom;

@@ -31,7 +31,7 @@ const char *const rule_name[NUM_RULE] = {
 	[RULE_FREE] = "free",         [RULE_BUSY] = "busy",     [RULE_FIELDS] = "fields",
 	[RULE_BUCKET] = "bucket",     [RULE_UNIQUE] = "unique", [RULE_TWIN] = "twin",
 	[RULE_MAPPING] = "mapping",   [RULE_REFS] = "refs",     [RULE_SESSIONS] = "sessions",
-	[RULE_MAPPINGS] = "mappings", [RULE_STASH] = "stash",
+	[RULE_MAPPINGS] = "mappings", [RULE_STASH] = "stash",   [RULE_POOL] = "pool",
 };
 
 static const char *const rule_text[NUM_RULE] = {
@@ -41,7 +41,8 @@ static const char *const rule_text[NUM_RULE] = {
 	[RULE_BUCKET] = "stands in none of the three buckets of its key",
 	[RULE_UNIQUE] = "its key is there twice",
 	[RULE_TWIN] = "its twin is not live, does not point back, or says another pair",
-	[RULE_MAPPING] = "counts on a mapping that is not there, or is another",
+	[RULE_MAPPING] = "counts on a mapping that is not there",
+	[RULE_POOL] = "is not marked in the pool of its external address",
 };
 
 struct suspect {
@@ -87,7 +88,8 @@ static bool fields_hold(const struct entry *entry)
 	bool mapping = entry->flags & ENTRY_MAPPING;
 	bool outbound = !(entry->flags & ENTRY_INBOUND);
 
-	if (!proto_name(entry->proto) || (entry->flags & ~(ENTRY_INBOUND | ENTRY_MAPPING | ENTRY_HOST | ENTRY_COUNTED)))
+	if (!proto_name(entry->proto) ||
+	    (entry->flags & ~(ENTRY_INBOUND | ENTRY_MAPPING | ENTRY_HOST | ENTRY_COUNTED | ENTRY_QUOTA)))
 		return false;
 	if (!pair.internal.addr || !pair.external.addr)
 		return false;
@@ -97,7 +99,8 @@ static bool fields_hold(const struct entry *entry)
 		return false;
 	if (entry->proto == IPPROTO_ICMP && pair.remote.port)
 		return false;
-	return mapping && outbound ? entry->refs > 0 : !entry->refs;
+	/* one without references rests */
+	return (mapping && outbound) || !entry->refs;
 }
 
 /* Of two with one key, the one that stands later is told. */
@@ -158,11 +161,15 @@ static enum rule look(__u32 index, struct entry *copy)
 		return RULE_TWIN;
 	if ((copy->flags & ENTRY_COUNTED) && !(copy->flags & ENTRY_INBOUND)) {
 		struct pair mapping;
-		__u32 mapping_index;
 
-		if (!mapping_find(pair.proto, pair.internal, &mapping, &mapping_index) ||
-		    !endpoint_equal(mapping.external, pair.external))
+		if (!mapping_find_external(pair.proto, pair.external.addr, pair.external.port, &mapping))
 			return RULE_MAPPING;
+	}
+	if ((copy->flags & ENTRY_MAPPING) && !(copy->flags & ENTRY_INBOUND)) {
+		struct pool *pool = pool_of(pair.external.addr, pair.proto);
+
+		if (pool && !bitmap_has(pool->used, be16_to_cpu(pair.external.port)))
+			return RULE_POOL;
 	}
 	return NUM_RULE;
 }
@@ -246,12 +253,16 @@ static __u32 num_entries(void)
 static void count_session(struct check *check, const struct entry *entry)
 {
 	struct pair pair = entry_pair(entry), mapping;
+	struct key key;
 	__u32 index;
 
 	check->census.sessions++;
-	if ((entry->flags & ENTRY_COUNTED) && check->sessions &&
-	    mapping_find(pair.proto, pair.internal, &mapping, &index) &&
-	    endpoint_equal(mapping.external, pair.external))
+	if (!(entry->flags & ENTRY_COUNTED) || !check->sessions ||
+	    !mapping_find_external(pair.proto, pair.external.addr, pair.external.port, &mapping))
+		return;
+	key = pair_key(&mapping, 0);
+	index = store_find(&key);
+	if (index != INDEX_NONE)
 		check->sessions[index]++;
 }
 
@@ -333,6 +344,57 @@ static void compare_refs(struct check *check, bool first)
 	}
 }
 
+/* ---- pools ----------------------------------------------------------------------------------------------------- */
+
+static const __u8 proto_of_space[NUM_SPACE] = {
+	[SPACE_TCP] = IPPROTO_TCP,
+	[SPACE_UDP] = IPPROTO_UDP,
+	[SPACE_ICMP] = IPPROTO_ICMP,
+};
+
+/* Whether a port that its pool marks as used has a mapping, at one of several looks. */
+static bool has_mapping(const struct pool *pool, __u8 proto, struct endpoint external)
+{
+	struct pair mapping;
+
+	for (int i = 0; i < NUM_LOOKS; i++) {
+		if (mapping_find_external(proto, external.addr, external.port, &mapping) ||
+		    !bitmap_has(pool->used, be16_to_cpu(external.port)))
+			return true;
+		pause_a_little();
+	}
+	return false;
+}
+
+/* The other direction, a mapping that is not marked, is judged with its entry. */
+static void check_pool(struct check *check, const struct pool *pool, __be32 addr, __u8 proto)
+{
+	char endpoint[ENDPOINT_TEXT], text[128];
+
+	for (__u32 port = 0; port < NUM_PORTS; port++) {
+		struct endpoint external = { .addr = addr, .port = cpu_to_be16(port) };
+
+		if (!bitmap_has(pool->used, port) || has_mapping(pool, proto, external))
+			continue;
+		snprintf(text, sizeof(text), "%s %s is marked as used, and has no mapping", proto_name(proto),
+			 endpoint_format(external, endpoint));
+		tell(check, RULE_POOL, INDEX_NONE, text);
+	}
+}
+
+static void check_pools(struct check *check)
+{
+	struct header *header = platform_header();
+
+	for (__u32 i = 0; i < MAX_EXTERNAL && i < header->num_pool_addrs; i++)
+		for (__u32 space = 0; space < NUM_SPACE && header->pool_addr[i]; space++) {
+			struct pool *pool = platform_pool(i * NUM_SPACE + space);
+
+			if (pool)
+				check_pool(check, pool, header->pool_addr[i], proto_of_space[space]);
+		}
+}
+
 /* A number of the header and what was seen. */
 struct sum {
 	enum rule rule;
@@ -406,6 +468,7 @@ size_t invariant_check(void (*report)(const struct violation *violation, void *c
 		pause_a_little();
 	}
 	settle(check);
+	check_pools(check);
 	tell_numbers(check, sums);
 	if (ret_census)
 		*ret_census = check->census;

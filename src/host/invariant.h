@@ -14,7 +14,8 @@ enum rule {
 	RULE_UNIQUE,   /* no key twice */
 	RULE_TWIN,     /* the twin of a live entry is live, points back, and says the same pair */
 	RULE_MAPPING,  /* a counted session has a mapping */
-	RULE_REFS,     /* a mapping has as many references as there are counted sessions of its internal endpoint */
+	RULE_POOL,     /* a port is marked as used in its pool if and only if it has a mapping */
+	RULE_REFS,     /* a mapping has as many references as there are counted sessions of its external endpoint */
 	RULE_SESSIONS, /* the header's number of sessions is what is there */
 	RULE_MAPPINGS, /* .. of mappings */
 	RULE_STASH,    /* .. of entries in the stash */

@@ -48,6 +48,11 @@ struct platform {
 	struct bucket *bucket; /* header->shape.num_buckets + num_stash of them */
 	struct config *config;
 	struct stripe *stripe; /* NUM_STRIPES of them */
+	struct pool *pool;     /* num_pools of them; NULL: there are none */
+	__u32 num_pools;
+	struct crowd *crowd;           /* NUM_CROWD of them; NULL: there are none */
+	struct host_ports *host_ports; /* 2 of them; NULL: there are none */
+	__u64 ticks;
 	__u32 now;
 	__u64 random;                                                /* state of the generator: the seed */
 	bool (*host_holds)(void *hook, const struct tuple *inbound); /* NULL: the host has no sockets */
@@ -76,6 +81,21 @@ static __always_inline struct header *platform_header(void)
 static __always_inline const struct config *platform_config(void)
 {
 	return platform.config;
+}
+
+static __always_inline struct pool *platform_pool(__u32 index)
+{
+	return index < platform.num_pools ? &platform.pool[index] : NULL;
+}
+
+static __always_inline struct crowd *platform_crowd(__u32 index)
+{
+	return platform.crowd && index < NUM_CROWD ? &platform.crowd[index] : NULL;
+}
+
+static __always_inline struct host_ports *platform_host_ports(__u32 space)
+{
+	return platform.host_ports && space < 2 ? &platform.host_ports[space] : NULL;
 }
 
 static __always_inline struct stripe *platform_stripe(__u32 index)
@@ -112,6 +132,21 @@ static __always_inline void platform_add32(__u32 *word, __s32 num)
 static __always_inline void platform_add64(__u64 *word, __s64 num)
 {
 	__sync_fetch_and_add(word, num);
+}
+
+static __always_inline void platform_or64(__u64 *word, __u64 bits)
+{
+	__atomic_fetch_or(word, bits, __ATOMIC_SEQ_CST);
+}
+
+static __always_inline void platform_and64(__u64 *word, __u64 bits)
+{
+	__atomic_fetch_and(word, bits, __ATOMIC_SEQ_CST);
+}
+
+static __always_inline __u64 platform_ticks(void)
+{
+	return platform.ticks;
 }
 
 static __always_inline __u32 platform_now(void)

@@ -187,6 +187,10 @@ int ranges_to_config(const struct ranges *ranges, struct config *config)
 		return error;
 	config->num_ports = ranges_count(ranges);
 	memcpy(config->ranges, ranges->word, sizeof(config->ranges));
+	memset(config->ranges_open, 0, sizeof(config->ranges_open));
+	for (int i = 0; i < PORT_WORDS; i++)
+		if (ranges->word[i])
+			config->ranges_open[i / 64] |= 1ull << i % 64;
 	return 0;
 }
 

@@ -10,11 +10,9 @@
 #include "contract.h"
 #include "fault.h"
 
-#define NUM_PORTS 65536
-
 /* One bit a port: any set fits, so nothing but the number of slices in the end can be too much. */
 struct ranges {
-	__u64 word[NUM_PORTS / 64];
+	__u64 word[PORT_WORDS];
 };
 
 /* What a user wrote. -EINVAL when it is empty, not a number, out of 1-65535, reversed, overlaps itself, or makes more
@@ -41,7 +39,9 @@ bool ranges_next(const struct ranges *ranges, unsigned int *port, __u16 *ret_fir
 int ranges_to_slices(const struct ranges *ranges, struct port_slice ret_slice[MAX_SLICES], __u32 *ret_num);
 void ranges_from_slices(const struct port_slice *slice, __u32 num, struct ranges *ret_ranges);
 
-/* Sets slice, num_slices, num_ports and the bitmap of a configuration. -E2BIG, with nothing written, beyond MAX_SLICES. */
+/* Sets slice, num_slices, num_ports, ranges and ranges_open of a configuration. -E2BIG, with nothing written, beyond
+ * MAX_SLICES.
+ */
 int ranges_to_config(const struct ranges *ranges, struct config *config);
 void ranges_from_config(const struct config *config, struct ranges *ret_ranges);
 

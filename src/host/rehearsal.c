@@ -39,9 +39,13 @@ static int copy_written(struct platform *copy)
 {
 	copy->header = malloc(sizeof(*copy->header));
 	copy->stripe = calloc(NUM_STRIPES, sizeof(*copy->stripe));
-	if (!copy->header || !copy->stripe)
+	copy->pool = calloc(platform.num_pools, sizeof(*copy->pool));
+	copy->crowd = NULL;
+	if (!copy->header || !copy->stripe || !copy->pool)
 		return -ENOMEM;
 	memcpy(copy->header, platform.header, sizeof(*copy->header));
+	memcpy(copy->pool, platform.pool, platform.num_pools * sizeof(*copy->pool));
+	copy->num_pools = platform.num_pools;
 	return 0;
 }
 
@@ -49,6 +53,7 @@ static void free_copy(struct platform *copy)
 {
 	free(copy->header);
 	free(copy->stripe);
+	free(copy->pool);
 }
 
 int rehearse(const struct sockets *sockets, const struct pair *session, struct search *ret_search)

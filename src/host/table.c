@@ -186,6 +186,10 @@ int table_open(const struct instance *instance, enum table_access access, struct
 	}
 	platform.header = table->header;
 	platform.bucket = table->bucket;
+	platform.pool = table->pool;
+	platform.num_pools = table->area[AREA_POOLS].num;
+	platform.crowd = table->crowd;
+	platform.host_ports = table->host_ports;
 	return 0;
 }
 

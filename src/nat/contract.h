@@ -103,7 +103,10 @@ struct bucket {
 };
 _Static_assert(sizeof(struct bucket) == 128, "a bucket is two cache lines");
 
-#define NUM_STRIPES 256
+/* Locks: of pairs, by protocol and remote endpoint; and behind them, of crowds. */
+#define NUM_PAIR_STRIPES 256
+#define NUM_CROWD_SET 16
+#define NUM_STRIPES (NUM_PAIR_STRIPES + NUM_CROWD_SET)
 #define HASH_KEYS 4
 
 /* The shape of the table and the secret of its hash: fixed from creation, and constant in the loaded programs. */
@@ -218,7 +221,7 @@ struct header {
 	__u64 num_mappings;
 	__u64 num_created;                    /* sessions, ever */
 	__u32 num_stashed;                    /* entries in the stash; 0 lets a look-up skip it */
-	__u32 num_crowds;                     /* crowds in use; 0 lets a removal skip them */
+	__u32 num_crowds;                     /* crowds, ever; 0 lets a removal skip them */
 	__u32 num_failures[NUM_FAILURE_RING]; /* ever, in each ring */
 	__u32 unused;
 };
@@ -232,8 +235,8 @@ struct header {
 #define MAX_OWN 64
 #define MAX_INTERNAL 32
 
-#define NUM_PORT 65536
-#define PORT_WORDS (NUM_PORT / 64)      /* a bitmap of ports: bit n is port n, host order */
+#define NUM_PORTS 65536
+#define PORT_WORDS (NUM_PORTS / 64)     /* a bitmap of ports: bit n is port n, host order */
 #define SUMMARY_WORDS (PORT_WORDS / 64) /* a bit for each word of such a bitmap */
 
 /* Ports first..last, and how many ports the slices before it hold: the n-th port is found by bisection. */
@@ -298,7 +301,8 @@ struct config {
 	struct prefix own[MAX_OWN]; /* every address of the external interface, and the external ones */
 	struct prefix internal[MAX_INTERNAL];
 	struct port_slice slice[MAX_SLICES];
-	__u64 ranges[PORT_WORDS]; /* the slices, as a bitmap */
+	__u64 ranges[PORT_WORDS];         /* the slices, as a bitmap */
+	__u64 ranges_open[SUMMARY_WORDS]; /* which words of it are not 0 */
 };
 
 /* ---- ports ---------------------------------------------------------------------------------------------------- */
@@ -324,7 +328,6 @@ struct pool {
  * kernel's sockets, made when a search has met many held tuples. What `taken` says is so: a session's end clears its bit.
  * What `host` says was so when it was looked up, and is believed for a short while only: sockets close unseen.
  */
-#define NUM_CROWD_SET 16
 #define CROWD_WAYS 4
 #define NUM_CROWD (NUM_CROWD_SET * CROWD_WAYS)
 

@@ -1,30 +1,33 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* New sessions: which external endpoint, and claiming it.
  *
- * An internal endpoint that has a mapping keeps its external endpoint. One that has none is given, in this order: its
- * own port if it is in the ranges; a few ports drawn at random (RFC 6056 §3.3.2); every port of the ranges from a random
- * start on. First only ports that no mapping holds are taken, and a mapping is made. When there is none of these left,
- * ports are shared: the same candidates again, and only the tuple has to be free; such a session has no mapping.
- * So the search fails only if every tuple toward this remote endpoint has an owner.
+ * An internal endpoint that has a mapping keeps its external endpoint. One that has none is given one on the external address
+ * of its host (paired pooling: a hash of the internal address), by `spill` on any; and there its own port, if that is in the
+ * ranges and free, else the next free one from a random port on (RFC 6056 §3.3.1, with a keyed random number). First only
+ * ports without a mapping count, and a mapping is made. When there is none of these left, ports are shared: any will do that is
+ * free toward this remote. So the search fails only if every tuple toward this remote endpoint has an owner, or if sharing is
+ * turned off.
  *
  * The tuple of an existing mapping may have another owner toward this one remote: a socket of the host, or a session that
  * shares the port. Then the mapping stays what it is, and this session alone goes by another port.
  *
- * A candidate is taken only if no session has the tuple and no socket of the host would receive its packets. Choosing
- * (create_choose) changes nothing; the store's insert decides between two who chose the same, and the loser chooses
- * again.
+ * What is free is read from bitmaps, so a search takes as long in a full pool as in an empty one: ports without a mapping
+ * (pool.h), and for crowded destinations the tuples that are held (crowd.h). A candidate is then looked up all the same: no
+ * session may have the tuple and no socket of the host may receive its packets. Choosing (create_choose) changes nothing but
+ * these hints; the store's insert decides between two who chose the same, and the loser chooses again.
  */
 #ifndef BAUTA_CREATE_H
 #define BAUTA_CREATE_H
 
+#include "crowd.h"
 #include "displace.h"
 #include "expire.h"
 #include "mapping.h"
 #include "port.h"
 #include "store.h"
 
-#define NUM_PROBES 8
 #define CREATE_ATTEMPTS 4
+#define SEARCH_RUNS 3 /* without a crowd, with one, with another */
 
 enum create_result {
 	CREATE_MAPPED,  /* on a mapping, old or new */
@@ -43,26 +46,42 @@ enum choice {
 	CHOICE_SHARED,      /* one that is free toward this remote, for this session alone */
 };
 
+/* Which ports of an address are tried. */
+enum search_round {
+	SEARCH_UNMAPPED, /* those without a mapping */
+	SEARCH_ALL,
+};
+
 /* A search for an external endpoint. platform_search() has the room for it. */
 struct search {
-	struct pair session; /* in: all but external.port; out: external.port, and ENTRY_COUNTED in flags */
+	struct pair
+		session; /* in: all but external; of the host: external.addr too. Out: external, ENTRY_COUNTED in flags */
 	struct pair mapping; /* that the session is, or is to be, on */
 	struct pair refused; /* that found no room in the store */
-	__u32 mapping_index; /* of CHOICE_MAPPING: the mapping's outbound entry */
-	__u8 choice;         /* enum choice */
-	__u8 owner_kind;     /* enum owner_kind: who held the first candidate that was not free, the one liked best */
-	__u8 unused[2];
+	struct session_room room;
+	struct key key; /* of the candidate */
+	struct crowd_key crowd_key;
+	__u32 crowd;     /* number of the crowd toward this remote, or INDEX_NONE */
+	__u8 choice;     /* enum choice */
+	__u8 owner_kind; /* enum owner_kind: who held the first candidate that was not free, the one liked best */
+	__u8 mapped;     /* the internal endpoint has a mapping, which will not do; and an endpoint has no two */
+	__u8 round;      /* enum search_round */
 	struct endpoint owner;
+	__u32 home;      /* the external address of its host: index in the configuration */
+	__u32 num_addrs; /* addresses that it may have, from that one on */
+	/* of the round over one external address */
+	__u32 pool;     /* number of its pool; INDEX_NONE: it has none, so no port has a mapping */
+	__u32 slot;     /* of the configuration */
+	__u32 start;    /* the port to begin with */
+	__u32 offset;   /* how many behind it have been looked at */
+	__u32 num_held; /* candidates that were held */
+	__u32 max_held; /* as many end the run */
 };
 
 /* What the steps of a search share. */
 struct search_run {
 	void *hook; /* for platform_host_holds */
 	struct search *search;
-	const struct config *cfg;
-	__u32 num_ports; /* candidates: 0..65535 for identifiers of ICMP queries, else the ranges */
-	__u32 start;
-	bool mapped; /* there is a mapping, which will not do; and an endpoint has no two */
 };
 
 static __always_inline bool search_any_port(const struct search *search)
@@ -70,97 +89,325 @@ static __always_inline bool search_any_port(const struct search *search)
 	return search->session.proto == IPPROTO_ICMP;
 }
 
-/* The candidate number `n` of a round, host order; false if there is none by that number. */
-static __always_inline bool search_candidate(const struct search_run *run, __u32 n, __u16 *ret_port)
+/* The pool that bounds this round; NULL: none does. */
+static __always_inline struct pool *search_pool(const struct search *search)
 {
-	__u16 own = be16_to_cpu(run->search->session.internal.port);
-	bool any = search_any_port(run->search);
-	__u32 number;
-
-	if (n == 0) {
-		*ret_port = own;
-		return any || port_is_ours(run->cfg, own);
-	}
-	if (n <= NUM_PROBES)
-		number = hash_scale(platform_random(), run->num_ports);
-	else
-		number = (run->start + n) % run->num_ports;
-	*ret_port = any ? number : port_at(run->cfg, number);
-	return true;
+	return search->round == SEARCH_UNMAPPED && search->pool != INDEX_NONE ? platform_pool(search->pool) : NULL;
 }
 
-/* Whether somebody holds the tuple that the session would have; notes who was the first one met. */
-static __always_inline bool search_is_held(void *hook, struct search *search)
+static __always_inline struct crowd *search_crowd(const struct search *search)
 {
-	struct key key = pair_key(&search->session, ENTRY_INBOUND);
-	__u32 index = store_find(&key);
+	return search->crowd != INDEX_NONE ? platform_crowd(search->crowd) : NULL;
+}
+
+/* The ports of a word that may be taken. Whoever finds a word used up by the NAT says so in the summaries. */
+static __always_inline __u64 search_word(const struct search *search, const struct config *cfg, __u32 word)
+{
+	__u64 ranges = search_any_port(search) ? ~0ull : cfg->ranges[word % PORT_WORDS];
+	struct crowd *crowd = search_crowd(search);
+	struct pool *pool = search_pool(search);
+	struct host_ports *host_ports;
+	__u64 free = ranges;
+	__u64 taken;
+
+	word %= PORT_WORDS;
+	if (pool) {
+		__u64 *summary = pool->open[search->slot % NUM_CONFIG_SLOT];
+
+		taken = READ_ONCE(pool->used[word]);
+		free &= ~taken;
+		if (!(ranges & ~taken)) {
+			summary_clear(summary, word);
+			if (ranges & ~READ_ONCE(pool->used[word]))
+				summary_set(summary, word);
+		}
+	}
+	if (crowd) {
+		taken = READ_ONCE(crowd->taken[word]);
+		free &= ~taken & ~READ_ONCE(crowd->host[word]);
+		if (!(ranges & ~taken)) {
+			summary_clear(crowd->open, word);
+			if (ranges & ~READ_ONCE(crowd->taken[word]))
+				summary_set(crowd->open, word);
+		}
+	}
+	if (cfg->borrow && !(search->session.flags & ENTRY_HOST) && !search_any_port(search)) {
+		host_ports = platform_host_ports(port_space(search->session.proto));
+		if (host_ports)
+			free &= ~READ_ONCE(host_ports->held[word]);
+	}
+	return free;
+}
+
+enum search_candidate {
+	CANDIDATE_END = -1,
+	CANDIDATE_NONE,
+	CANDIDATE_FREE,
+	CANDIDATE_TAKEN, /* not to be had, but worth to know whose it is */
+};
+
+/* Puts the next candidate at or behind search->offset into the session, and the offset behind it. CANDIDATE_NONE: not in this
+ * word, go on.
+ */
+SLOW_PATH int search_next(struct search *search)
+{
+	const struct config *cfg = platform_config();
+	const __u64 *summary = NULL;
+	struct crowd *crowd;
+	struct pool *pool;
+	__u32 at, distance;
+	__u64 free;
+
+	if (!search || !cfg)
+		return CANDIDATE_END;
+	at = (search->start + search->offset) % NUM_PORTS;
+	pool = search_pool(search);
+	crowd = search_crowd(search);
+	if (pool)
+		summary = pool->open[search->slot % NUM_CONFIG_SLOT];
+	else if (!search_any_port(search))
+		summary = cfg->ranges_open;
+	distance = summary_distance(summary, crowd ? crowd->open : NULL, at / 64);
+	if (distance)
+		search->offset += distance * 64 - at % 64;
+	if (search->offset >= NUM_PORTS)
+		return CANDIDATE_END;
+	at = (search->start + search->offset) % NUM_PORTS;
+	free = search_word(search, cfg, at / 64) >> at % 64;
+	if (!free) {
+		search->offset += 64 - at % 64;
+		return CANDIDATE_NONE;
+	}
+	search->offset += word_first(free);
+	if (search->offset >= NUM_PORTS)
+		return CANDIDATE_END;
+	search->session.external.port = cpu_to_be16(search->start + search->offset);
+	search->offset++;
+	return CANDIDATE_FREE;
+}
+
+/* Puts the internal endpoint's own port into the session. */
+SLOW_PATH int search_own(struct search *search)
+{
+	const struct config *cfg = platform_config();
+	bool host, any;
+	__u16 port;
+
+	if (!search || !cfg)
+		return CANDIDATE_NONE;
+	host = search->session.flags & ENTRY_HOST;
+	any = search_any_port(search);
+	port = be16_to_cpu(search->session.internal.port);
+	search->session.external.port = search->session.internal.port;
+	/* A flow of the host keeps its own identifier if it can, whoever else uses it toward other remotes. */
+	if ((search_word(search, cfg, port / 64) >> port % 64 & 1) || (host && any))
+		return CANDIDATE_FREE;
+	return search->owner_kind == OWNER_NONE && (host || any || bitmap_has(cfg->ranges, port)) ? CANDIDATE_TAKEN
+												  : CANDIDATE_NONE;
+}
+
+/* Whether the port may not be shared, because it is at rest and not ours. */
+static __always_inline bool search_rests(struct search *search)
+{
+	const struct config *cfg = platform_config();
+
+	return cfg && cfg->rest_s &&
+	       mapping_find_external(search->session.proto, search->session.external.addr,
+				     search->session.external.port, &search->mapping) &&
+	       !endpoint_equal(search->mapping.internal, search->session.internal) && mapping_rests(&search->mapping);
+}
+
+/* Whether somebody holds the tuple that the session would have; notes who was the first one met, and in the crowd who it is. */
+SLOW_PATH bool search_is_held(HOOK *hook, struct search *search)
+{
+	struct stripe *stripe = NULL;
+	struct crowd *crowd = NULL;
 	struct entry *entry;
+	__u32 index;
+	__u16 port;
 	__u8 flags;
 
-	if (index != INDEX_NONE) {
-		entry = store_entry(index);
-		if (search->owner_kind == OWNER_NONE && entry && store_read(entry, &key, &search->owner, &flags))
-			search->owner_kind = OWNER_SESSION;
+	if (!search)
 		return true;
-	}
-	if (platform_host_holds(hook, &key.tuple)) {
+	search->key = pair_key(&search->session, ENTRY_INBOUND);
+	port = be16_to_cpu(search->session.external.port);
+	index = store_find(&search->key);
+	if (index == INDEX_NONE && !platform_host_holds(hook, &search->key.tuple))
+		return false;
+	crowd = search_crowd(search);
+	stripe = crowd_stripe(search->crowd);
+	if (index == INDEX_NONE) {
 		if (search->owner_kind == OWNER_NONE) {
 			search->owner_kind = OWNER_HOST;
 			search->owner = search->session.external;
 		}
+		if (crowd && stripe)
+			crowd_note_host(crowd, stripe, &search->crowd_key, port);
 		return true;
 	}
-	return false;
+	entry = store_entry(index);
+	if (!entry)
+		return true;
+	if (search->owner_kind == OWNER_NONE && store_read(entry, &search->key, &search->owner, &flags))
+		search->owner_kind = OWNER_SESSION;
+	if (crowd && stripe)
+		crowd_note_session(crowd, stripe, &search->crowd_key, port, entry, &search->key);
+	return true;
 }
 
-/* One candidate: rounds of 1 + NUM_PROBES + num_ports, first unshared, then shared. 1 ends the search. */
+/* One step: the endpoint's own port first, then what is free from the start on. 1 ends the run. */
 static long search_step(__u32 n, void *ctx)
 {
 	struct search_run *run = ctx;
 	struct search *search = run->search;
-	__u32 round = 1 + NUM_PROBES + run->num_ports;
-	bool host = search->session.flags & ENTRY_HOST;
-	bool share = n >= round;
-	__u16 port;
+	int next = n == 0 ? search_own(search) : search_next(search);
+	bool held;
 
-	n = share ? n - round : n;
-	if (!search_candidate(run, n, &port))
+	if (next == CANDIDATE_END)
+		return 1;
+	if (next == CANDIDATE_NONE)
 		return 0;
-	search->session.external.port = cpu_to_be16(port);
-	/* A flow of the host keeps its own identifier if it can, whoever else uses it toward other remotes. */
-	if (!share && !(host && n == 0) && mapping_holds(search->session.proto, search->session.external))
+	held = search_is_held(run->hook, search);
+	if (next == CANDIDATE_TAKEN)
 		return 0;
-	if (search_is_held(run->hook, search))
-		return 0;
-	search->choice = host ? CHOICE_ALONE : share || run->mapped ? CHOICE_SHARED : CHOICE_NEW_MAPPING;
+	if (held || (search->round == SEARCH_ALL && search_rests(search)))
+		return ++search->num_held >= search->max_held;
+	search->choice = search->session.flags & ENTRY_HOST              ? CHOICE_ALONE
+			 : search->round == SEARCH_ALL || search->mapped ? CHOICE_SHARED
+									 : CHOICE_NEW_MAPPING;
 	return 1;
 }
 
-/* Chooses an external endpoint for `search->session`; search->choice tells what was found. 0. */
-SLOW_PATH int create_choose(HOOK *hook, struct search *search)
+static __always_inline __u32 search_random(const struct search *search, __u32 num)
 {
-	struct search_run run = { .hook = hook, .search = search, .cfg = platform_config() };
-	struct pair mapping;
+	const struct pair *session = &search->session;
 
-	if (!search || !run.cfg)
+	/* The kernel's generator can be predicted by who sees some of its numbers; not with the table's key mixed in. */
+	return hash_scale(hash_words(platform_random(), session->internal.addr, session->remote.addr,
+				     session->internal.port | (__u32)session->remote.port << 16,
+				     platform_shape()->hash_key),
+			  num);
+}
+
+/* Sets what a round over the external address in the session needs. */
+SLOW_PATH bool search_begin(struct search *search, enum search_round round)
+{
+	const struct config *cfg = platform_config();
+	struct header *header = platform_header();
+
+	if (!search || !cfg || !header)
+		return false;
+	search->round = round;
+	search->slot = READ_ONCE(header->config_slot);
+	search->pool = pool_index(search->session.external.addr, search->session.proto);
+	search->start = 0;
+	if (search_any_port(search))
+		search->start = search_random(search, NUM_PORTS);
+	else if (cfg->num_ports)
+		search->start = port_at(cfg, search_random(search, cfg->num_ports));
+	crowd_set_key(&search->session, cfg, &search->crowd_key);
+	search->crowd = crowd_find(&search->crowd_key);
+	return true;
+}
+
+/* Looks for a port on the external address that stands in the session. search->choice tells. 0.
+ *
+ * A run that meets too many held tuples stops and is repeated with a crowd, which notes them; so is one whose crowd was taken
+ * over by another destination meanwhile: it may have believed what was not said of it.
+ */
+SLOW_PATH int search_address(HOOK *hook, struct search *search, enum search_round round)
+{
+	struct search_run run = { .hook = hook, .search = search };
+
+	if (!search || !search_begin(search, round))
 		return 0;
+	for (int i = 0; i < SEARCH_RUNS; i++) {
+		struct crowd *crowd = search_crowd(search);
+
+		search->max_held = crowd || i == SEARCH_RUNS - 1 ? 2 * NUM_PORTS : CROWD_AFTER;
+		search->num_held = 0;
+		search->offset = 0;
+		if (crowd)
+			crowd_refresh(crowd);
+		platform_loop(1 + PORT_WORDS + 1 + NUM_PORTS, search_step, &run);
+		if (search->choice != CHOICE_NONE)
+			break;
+		if (crowd ? crowd_is(crowd, &search->crowd_key) : search->num_held < search->max_held)
+			break;
+		search->crowd = crowd_open(&search->crowd_key);
+	}
+	return 0;
+}
+
+/* The external endpoint of the mapping that there is, if the tuple is free; search->mapped tells whether there is one. 0. */
+SLOW_PATH int search_mapping(HOOK *hook, struct search *search)
+{
+	struct pair mapping;
+	__u32 index;
+
+	if (!search)
+		return 0;
+	search->mapped = mapping_find(search->session.proto, search->session.internal, &mapping, &index);
+	if (!search->mapped)
+		return 0;
+	search->session.external = mapping.external;
+	if (!search_is_held(hook, search))
+		search->choice = CHOICE_MAPPING;
+	return 0;
+}
+
+/* One external address in one round. 1 ends the search. */
+static long search_address_step(__u32 n, void *ctx)
+{
+	struct search_run *run = ctx;
+	struct search *search = run->search;
+	const struct config *cfg = platform_config();
+	__u32 at;
+
+	if (!cfg || !cfg->num_external)
+		return 1;
+	at = (search->home + n % search->num_addrs) % cfg->num_external;
+	if (!search->mapped && at < MAX_EXTERNAL)
+		search->session.external.addr = cfg->external[at].addr;
+	search_address(run->hook, search, n < search->num_addrs ? SEARCH_UNMAPPED : SEARCH_ALL);
+	return search->choice != CHOICE_NONE;
+}
+
+/* Goes through the external addresses that the session may have: once for ports without a mapping, once for all. 0. */
+SLOW_PATH int search_addresses(HOOK *hook, struct search *search)
+{
+	struct search_run run = { .hook = hook, .search = search };
+	const struct config *cfg = platform_config();
+	__u32 num;
+
+	if (!search || !cfg || !cfg->num_external)
+		return 0;
+	num = cfg->num_external;
+	search->home = hash_scale(hash_words(search->session.internal.addr, 0, 0, 0, platform_shape()->hash_key), num);
+	search->num_addrs = cfg->spill && !search->mapped ? num : 1;
+	platform_loop(cfg->on_full == ON_FULL_SHARE ? 2 * search->num_addrs : search->num_addrs, search_address_step,
+		      &run);
+	return 0;
+}
+
+/* Chooses an external endpoint for `search->session`; search->choice tells what was found. In steps that are called one after
+ * the other, for the sake of the stack.
+ */
+static __always_inline void create_choose(HOOK *hook, struct search *search)
+{
 	search->choice = CHOICE_NONE;
 	search->owner_kind = OWNER_NONE;
-	if (!(search->session.flags & ENTRY_HOST) &&
-	    mapping_find(search->session.proto, search->session.internal, &mapping, &search->mapping_index)) {
-		search->session.external = mapping.external;
-		run.mapped = true;
-		if (!search_is_held(hook, search)) {
-			search->choice = CHOICE_MAPPING;
-			return 0;
-		}
+	search->mapped = 0;
+	search->crowd = INDEX_NONE;
+	if (search->session.flags & ENTRY_HOST) {
+		search_address(hook, search, SEARCH_UNMAPPED);
+		if (search->choice == CHOICE_NONE)
+			search_address(hook, search, SEARCH_ALL);
+		return;
 	}
-	run.num_ports = search_any_port(search) ? 65536 : run.cfg->num_ports;
-	if (!run.num_ports)
-		return 0;
-	run.start = hash_scale(platform_random(), run.num_ports);
-	platform_loop(2 * (1 + NUM_PROBES + run.num_ports), search_step, &run);
-	return 0;
+	search_mapping(hook, search);
+	if (search->choice == CHOICE_NONE)
+		search_addresses(hook, search);
 }
 
 static __always_inline void search_set_mapping(struct search *search)
@@ -172,54 +419,90 @@ static __always_inline void search_set_mapping(struct search *search)
 	search->mapping.flags = ENTRY_MAPPING;
 }
 
+/* Counts the session on the mapping of a port that it shares, or makes the port a mapping of its own. */
+static __always_inline enum insert_result create_share(struct search *search, __u32 life, bool stash)
+{
+	struct endpoint external = search->session.external;
+	enum insert_result result;
+
+	if (mapping_find_external(search->session.proto, external.addr, external.port, &search->mapping))
+		return mapping_ref(&search->mapping) ? INSERT_DONE : INSERT_TAKEN;
+	search->mapping.internal = external;
+	result = store_insert(&search->mapping, life, life, 1, stash);
+	return result == INSERT_EXISTS ? INSERT_TAKEN : result;
+}
+
+/* Makes room for the entry of this direction of the pair that was refused: by ending an expired session, or by moving an entry.
+ * All in calls one after the other, for the sake of the stack.
+ */
+static __always_inline void create_make_room(struct search *search, __u32 direction)
+{
+	__u32 index = expire_find(&search->refused, direction);
+
+	if (index == INDEX_NONE || !session_reap(index, 0, &search->room))
+		store_make_room(&search->refused, direction);
+}
+
 /* Takes what was chosen. INSERT_DONE, or why not; then nothing has changed, and search->refused is the pair that could
  * not be inserted.
  */
 static __always_inline enum insert_result create_claim(struct search *search, __u8 tcp_flags, bool stash)
 {
-	struct header *header = platform_header();
-	__u32 now = platform_now();
-	__u32 life = life_make(PHASE_LIVE, 0, now);
-	enum insert_result result;
+	__u32 life = life_make(PHASE_LIVE, 0, platform_now());
+	enum insert_result result = INSERT_DONE;
 
 	search_set_mapping(search);
 	search->session.flags &= ~ENTRY_COUNTED;
-	if (search->choice == CHOICE_MAPPING) {
-		if (!store_ref(search->mapping_index, &search->mapping))
-			return INSERT_TAKEN;
-		search->session.flags |= ENTRY_COUNTED;
-	} else if (search->choice == CHOICE_NEW_MAPPING) {
+	switch ((enum choice)search->choice) {
+	case CHOICE_MAPPING:
+		result = mapping_ref(&search->mapping) ? INSERT_DONE : INSERT_TAKEN;
+		break;
+	case CHOICE_NEW_MAPPING:
 		result = store_insert(&search->mapping, life, life, 1, stash);
-		if (result != INSERT_DONE) {
-			search->refused = search->mapping;
-			/* it has a mapping by now: choose that one */
-			return result == INSERT_EXISTS ? INSERT_TAKEN : result;
-		}
-		search->session.flags |= ENTRY_COUNTED;
+		/* it has a mapping by now: choose that one */
+		if (result == INSERT_EXISTS)
+			result = INSERT_TAKEN;
+		break;
+	case CHOICE_SHARED:
+		result = create_share(search, life, stash);
+		break;
+	case CHOICE_ALONE:
+	case CHOICE_NONE:
+		break;
 	}
-	result = store_insert(&search->session, life, life_make(PHASE_LIVE, tcp_flags, now), 0, stash);
+	if (result != INSERT_DONE) {
+		search->refused = search->mapping;
+		return result;
+	}
+	if (search->choice != CHOICE_ALONE)
+		search->session.flags |= ENTRY_COUNTED;
+	result = store_insert(&search->session, life, life | (tcp_flags & LIFE_TCP_MASK), 0, stash);
 	if (result == INSERT_DONE) {
+		struct header *header = platform_header();
+
 		if (header)
 			platform_add64(&header->num_created, 1);
 	} else {
-		if (search->session.flags & ENTRY_COUNTED)
-			store_unref(&search->mapping);
+		mapping_release(&search->session, 0, &search->mapping);
 		search->refused = search->session;
 	}
 	return result;
 }
 
-/* Creates the session of `search->session` (internal, remote, external address, proto, ENTRY_HOST or not); leaves the
- * external endpoint there. `tcp_flags` are the LIFE_* flags of the packet that asks for it.
+/* Creates the session of `search->session` (internal, remote, proto, ENTRY_HOST or not, and then the external address);
+ * leaves the external endpoint there. `tcp_flags` are the LIFE_* flags of the packet that asks for it.
  */
 static __always_inline enum create_result create_session(HOOK *hook, struct search *search, __u8 tcp_flags)
 {
 	enum create_result last = CREATE_EXISTS;
 
-	for (int i = 0; i < CREATE_ATTEMPTS; i++) {
+	/* 64 bits: the verifier forgets a smaller counter when the compiler puts it on the stack. Hidden: the compiler must not
+	 * prepare the next turn in the last instructions of this one; the verifier of 6.1 refuses to fall into a turn.
+	 */
+	for (__u64 i = 0; i < CREATE_ATTEMPTS; i++) {
 		enum insert_result result;
-		__u32 direction, expired;
 
+		OPTIMIZER_HIDE_VAR(search);
 		create_choose(hook, search);
 		if (search->choice == CHOICE_NONE)
 			return CREATE_NO_PORT;
@@ -234,10 +517,7 @@ static __always_inline enum create_result create_session(HOOK *hook, struct sear
 		if (result == INSERT_TAKEN)
 			continue;
 		last = CREATE_NO_ROOM;
-		direction = result == INSERT_NO_ROOM_IN ? ENTRY_INBOUND : 0;
-		expired = expire_find(&search->refused, direction);
-		if (expired == INDEX_NONE || !session_reap(expired, 0))
-			store_displace(&search->refused, direction);
+		create_make_room(search, result == INSERT_NO_ROOM_IN ? ENTRY_INBOUND : 0);
 	}
 	return last;
 }

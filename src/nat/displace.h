@@ -69,15 +69,6 @@ out:
 	return moved;
 }
 
-/* Moves one of the entries out of a bucket. */
-SLOW_PATH bool store_push(__u32 bucket)
-{
-	for (__u32 slot = 0; slot < BUCKET_ENTRIES; slot++)
-		if (store_move(bucket * BUCKET_ENTRIES + slot))
-			return true;
-	return false;
-}
-
 /* The bucket where the entry at `index` can be moved to, if there is room; INDEX_NONE if it is in its second already. */
 static __always_inline __u32 store_next(__u32 index)
 {
@@ -94,33 +85,74 @@ static __always_inline __u32 store_next(__u32 index)
 	return place.bucket[0] == index / BUCKET_ENTRIES ? place.bucket[1] : INDEX_NONE;
 }
 
-/* Frees a slot in one of the two buckets where the entry of this direction may be, by moving an entry to its second bucket;
- * if there is no room for any, by moving an entry out of one of those. True if it did; somebody else may be faster to
- * take it.
+/* An entry of a bucket that can be moved to its second bucket now: its index, or INDEX_NONE. */
+SLOW_PATH __u32 store_movable(__u32 bucket)
+{
+	for (__u32 slot = 0; slot < BUCKET_ENTRIES; slot++) {
+		__u32 index = bucket * BUCKET_ENTRIES + slot;
+		__u32 next = store_next(index);
+		struct bucket *second;
+
+		if (next == INDEX_NONE)
+			continue;
+		second = platform_bucket(next);
+		if (second && bucket_has_room(second))
+			return index;
+	}
+	return INDEX_NONE;
+}
+
+/* The entry to move (store_move) so that a slot becomes free in one of the two buckets where the entry of this direction may
+ * be; if there is no such entry, one that has to be moved before that. INDEX_NONE when there is room already, or nothing
+ * helps. What is said here may have changed a moment later: the mover looks again.
  *
  * One step is not enough. Entries in their second bucket stay there, so a table in which sessions come and go has ever
  * more of them, and at a load of 0.75 every hundredth insert would find no room though a quarter is free.
  */
-SLOW_PATH bool store_displace(const struct pair *pair, __u32 direction)
+SLOW_PATH __u32 store_displace(const struct pair *pair, __u32 direction)
 {
 	struct place place;
 	struct key key;
 
 	if (!pair)
-		return false;
+		return INDEX_NONE;
 	key = pair_key(pair, direction);
 	place = store_place(&key);
-	for (__u32 i = 0; i < 2; i++)
-		if (store_push(place.bucket[i]))
-			return true;
+	for (__u32 i = 0; i < 2; i++) {
+		struct bucket *bucket = platform_bucket(place.bucket[i]);
+
+		if (!bucket || bucket_has_room(bucket))
+			return INDEX_NONE;
+	}
+	for (__u32 i = 0; i < 2; i++) {
+		__u32 index = store_movable(place.bucket[i]);
+
+		if (index != INDEX_NONE)
+			return index;
+	}
 	for (__u32 i = 0; i < 2 * BUCKET_ENTRIES; i++) {
 		__u32 index = place.bucket[i / BUCKET_ENTRIES] * BUCKET_ENTRIES + i % BUCKET_ENTRIES;
 		__u32 next = store_next(index);
 
-		if (next != INDEX_NONE && store_push(next))
-			return store_move(index);
+		if (next == INDEX_NONE)
+			continue;
+		index = store_movable(next);
+		if (index != INDEX_NONE)
+			return index;
 	}
-	return false;
+	return INDEX_NONE;
+}
+
+/* Frees a slot where the entry of this direction may be, if that can be done; somebody else may be faster to take it. */
+static __always_inline void store_make_room(const struct pair *pair, __u32 direction)
+{
+	for (int i = 0; i < 2; i++) {
+		__u32 index = store_displace(pair, direction);
+
+		if (index == INDEX_NONE)
+			break;
+		store_move(index);
+	}
 }
 
 #endif

@@ -8,11 +8,22 @@
 #ifndef BAUTA_EXPIRE_H
 #define BAUTA_EXPIRE_H
 
+#include "crowd.h"
 #include "mapping.h"
 #include "session.h"
 #include "store.h"
 
 #define EXPIRE_GRACE_S 2 /* at least one whole second, the clock's grain being one */
+
+/* What follows from a session's being gone. */
+static __always_inline void session_gone(const struct pair *session, __u32 rest_s, struct pair *room)
+{
+	struct header *header = platform_header();
+
+	if (header && READ_ONCE(header->num_crowds))
+		crowd_release(session);
+	mapping_release(session, rest_s, room);
+}
 
 /* Reads the pair of a visible entry, whichever direction. False when there is none at `index`, or a mapping. */
 static __always_inline bool session_at(__u32 index, struct pair *ret_session, struct entry **ret_out,
@@ -37,16 +48,46 @@ static __always_inline bool session_at(__u32 index, struct pair *ret_session, st
 	return true;
 }
 
-/* Removes the session at `index`, in whatever state it is, and its mapping if it was the last one on it. */
-static __always_inline bool session_remove(__u32 index)
+/* The session that the entry at `index` belongs to, if it does. */
+SLOW_PATH bool session_read(__u32 index, struct pair *ret_session)
 {
 	struct entry *out, *in;
 	struct pair session;
 
-	if (!session_at(index, &session, &out, &in) || !store_remove(index, &session, REMOVE_NOW, 0))
+	if (!ret_session || !session_at(index, &session, &out, &in))
 		return false;
-	mapping_release(&session);
+	*ret_session = session;
 	return true;
+}
+
+/* What removing a session needs room for. */
+struct session_room {
+	struct pair session;
+	struct pair mapping;
+};
+
+/* Removes the session at `index`, in whatever state it is, and its mapping, without a rest, if it was the last one on it. */
+static __always_inline bool session_remove(__u32 index)
+{
+	struct session_room room = {};
+
+	if (!session_read(index, &room.session) || !store_remove(index, &room.session, REMOVE_NOW, 0))
+		return false;
+	session_gone(&room.session, 0, &room.mapping);
+	return true;
+}
+
+/* Ends the rest of the mapping whose outbound entry is at `index`, if it has lasted `rest_s` seconds; true if that ended it. */
+SLOW_PATH bool mapping_reap(__u32 index, __u32 rest_s)
+{
+	struct entry *entry = store_entry(index);
+	struct pair mapping;
+
+	if (!entry || !life_is_visible(READ_ONCE(entry->life)) ||
+	    (READ_ONCE(entry->flags) & (ENTRY_MAPPING | ENTRY_INBOUND)) != ENTRY_MAPPING || READ_ONCE(entry->refs))
+		return false;
+	mapping = entry_pair(entry);
+	return store_release(&mapping, RELEASE_RESTED, rest_s);
 }
 
 /* Marks the session at `index` DYING if it has expired; true when it is, by this call or by an earlier one. */
@@ -70,17 +111,16 @@ static __always_inline bool session_mark(const struct config *cfg, __u32 index)
 	return platform_cmpxchg(&in->life, in_life, life_make(PHASE_DYING, in_life, now)) == in_life;
 }
 
-/* Frees the session at `index` if it has been DYING for `grace_s`, and its mapping if it was the last one on it. A session
- * of which a packet has revived one half is made whole again instead.
+/* Frees the session at `index` if it has been DYING for `grace_s`; its mapping rests or goes if it was the last one on it. A
+ * session of which a packet has revived one half is made whole again instead.
  */
-SLOW_PATH bool session_reap(__u32 index, __u32 grace_s)
+static __always_inline bool session_reap(__u32 index, __u32 grace_s, struct session_room *room)
 {
-	struct entry *out, *in;
-	struct pair session;
+	const struct config *cfg = platform_config();
 
-	if (!session_at(index, &session, &out, &in) || !store_remove(index, &session, REMOVE_DYING, grace_s))
+	if (!cfg || !session_read(index, &room->session) || !store_remove(index, &room->session, REMOVE_DYING, grace_s))
 		return false;
-	mapping_release(&session);
+	session_gone(&room->session, cfg->rest_s, &room->mapping);
 	return true;
 }
 

@@ -39,24 +39,31 @@ static __always_inline struct fragment_key fragment_key(const struct packet *pkt
 }
 
 /* The new address of a later fragment; false when its datagram is not known. */
-static __always_inline bool fragment_find(const struct packet *pkt, __u8 direction, __be32 *ret_addr)
+SLOW_PATH bool fragment_find(const struct packet *pkt, __u8 direction, __be32 *ret_addr)
 {
-	struct fragment_key key = fragment_key(pkt, direction);
+	struct fragment_key key;
 	struct fragment fragment;
 
+	if (!pkt || !ret_addr)
+		return false;
+	key = fragment_key(pkt, direction);
 	if (!platform_fragment_read(&key, &fragment) || platform_now() - fragment.seen_s > FRAGMENT_S)
 		return false;
 	*ret_addr = fragment.new_addr;
 	return true;
 }
 
-/* Remembers what a datagram's first fragment was translated to. */
-static __always_inline void fragment_note(const struct packet *pkt, __u8 direction, __be32 new_addr)
+/* Remembers what a datagram's first fragment was translated to. 0. */
+SLOW_PATH int fragment_note(const struct packet *pkt, __u8 direction, __be32 new_addr)
 {
-	struct fragment_key key = fragment_key(pkt, direction);
 	struct fragment fragment = { .new_addr = new_addr, .seen_s = platform_now() };
+	struct fragment_key key;
 
+	if (!pkt)
+		return 0;
+	key = fragment_key(pkt, direction);
 	platform_fragment_write(&key, &fragment);
+	return 0;
 }
 
 #endif

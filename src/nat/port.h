@@ -8,8 +8,8 @@
 #define SLICE_STEPS 9 /* halvings until MAX_SLICES are one */
 _Static_assert(1 << (SLICE_STEPS - 1) >= MAX_SLICES, "a bisection reaches every slice");
 
-/* The last slice that begins at or before `value`: its first port, or with `by_number` the number of its first port. */
-static __always_inline const struct port_slice *port_slice_find(const struct config *cfg, __u32 value, bool by_number)
+/* The slice that holds the `number`-th port. */
+static __always_inline const struct port_slice *port_slice_find(const struct config *cfg, __u32 number)
 {
 	__u32 low = 0, high = cfg->num_slices; /* the slice is in [low, high) */
 
@@ -21,7 +21,7 @@ static __always_inline const struct port_slice *port_slice_find(const struct con
 		OPTIMIZER_HIDE_VAR(middle);
 		if (middle >= MAX_SLICES)
 			break;
-		if ((by_number ? cfg->slice[middle].before : cfg->slice[middle].first) <= value)
+		if (cfg->slice[middle].before <= number)
 			low = middle;
 		else
 			high = middle;
@@ -33,17 +33,9 @@ static __always_inline const struct port_slice *port_slice_find(const struct con
 /* The `number`-th port of the ranges, host order. `number` is below cfg->num_ports. */
 static __always_inline __u16 port_at(const struct config *cfg, __u32 number)
 {
-	const struct port_slice *slice = port_slice_find(cfg, number, true);
+	const struct port_slice *slice = port_slice_find(cfg, number);
 
 	return slice->first + (number - slice->before);
-}
-
-/* Whether a port, host order, is in the ranges. */
-static __always_inline bool port_is_ours(const struct config *cfg, __u16 port)
-{
-	const struct port_slice *slice = port_slice_find(cfg, port, false);
-
-	return cfg->num_slices && slice->first <= port && port <= slice->last;
 }
 
 #endif

@@ -29,6 +29,7 @@
 #include "hash.h"
 #include "life.h"
 #include "platform.h"
+#include "pool.h"
 #include "tuple.h"
 
 /* What identifies an entry: the tuple its packets carry, and their direction (0 or ENTRY_INBOUND). */
@@ -374,12 +375,15 @@ SLOW_PATH enum insert_result store_insert(const struct pair *pair, __u32 in_life
 	enum insert_result result = INSERT_DONE;
 	__u32 in_index = 0, out_index = 0;
 	struct shelf in_shelf, out_shelf;
+	struct pool *pool = NULL;
 	struct key in_key, out_key;
 	struct stripe *stripe;
 	struct entry *in, *out;
 
 	if (!pair)
 		return INSERT_NO_ROOM_IN;
+	if (pair->flags & ENTRY_MAPPING)
+		pool = pool_of(pair->external.addr, pair->proto);
 	in_key = pair_key(pair, ENTRY_INBOUND);
 	out_key = pair_key(pair, 0);
 	stripe = store_stripe(pair->proto, pair->remote);
@@ -412,6 +416,7 @@ SLOW_PATH enum insert_result store_insert(const struct pair *pair, __u32 in_life
 		platform_add32(&header->num_stashed, 1);
 	if (index_is_stash(out_index))
 		platform_add32(&header->num_stashed, 1);
+	pool_take(pool, be16_to_cpu(pair->external.port));
 	platform_xchg(&in->life, in_life);
 	platform_xchg(&out->life, out_life);
 out:
@@ -551,24 +556,32 @@ SLOW_PATH bool store_ref(__u32 index, const struct pair *expect)
 	return done;
 }
 
-/* Gives a reference on a mapping back; the mapping goes with the last one. True if it did. Unlike store_remove this does not
- * ask where the mapping was seen: it may have been moved since, and a reference that is not given back holds a port for
- * ever.
+enum release {
+	RELEASE_SESSION, /* a session gives its reference back */
+	RELEASE_RESTED,  /* no session has come; only if there is no reference, for the whole rest */
+};
+
+/* Gives a reference on a mapping back. The mapping goes with the last one, or rests without any for `rest_s` seconds first.
+ * True if it is gone by this call. Unlike store_remove this does not ask where the mapping was seen: it may have been moved
+ * since, and a reference that is not given back holds a port for ever.
  */
-SLOW_PATH bool store_unref(const struct pair *mapping)
+SLOW_PATH bool store_release(const struct pair *mapping, enum release release, __u32 rest_s)
 {
 	struct header *header = platform_header();
 	struct shelf in_shelf, out_shelf;
 	__u32 in_index = 0, out_index = 0;
+	__u32 now = platform_now();
 	struct key in_key, out_key;
 	struct stripe *stripe;
 	struct entry *in, *out;
 	bool removed = false;
+	struct pool *pool;
 
 	if (!mapping)
 		return false;
 	in_key = pair_key(mapping, ENTRY_INBOUND);
 	out_key = pair_key(mapping, 0);
+	pool = pool_of(mapping->external.addr, mapping->proto);
 	stripe = store_stripe(mapping->proto, mapping->remote);
 	if (!stripe || !header || !shelf_open(&in_shelf, &in_key) || !shelf_open(&out_shelf, &out_key))
 		return false;
@@ -579,10 +592,14 @@ SLOW_PATH bool store_unref(const struct pair *mapping)
 	/* Of two entries that each have a key of this pair, one could belong to another pair; not if they are twins. */
 	if (!out || !in || READ_ONCE(out->twin) != in_index || READ_ONCE(in->twin) != out_index)
 		goto out;
-	if (READ_ONCE(out->refs) > 1) {
-		WRITE_ONCE(out->refs, out->refs - 1);
-		goto out;
+	if (release == RELEASE_SESSION) {
+		if (READ_ONCE(out->refs))
+			WRITE_ONCE(out->refs, out->refs - 1);
+		if (!READ_ONCE(out->refs) && rest_s)
+			platform_xchg(&out->life, life_make(PHASE_LIVE, 0, now));
 	}
+	if (READ_ONCE(out->refs) || (rest_s && life_idle(READ_ONCE(out->life), now) < rest_s))
+		goto out;
 	platform_xchg(&out->life, PHASE_BUSY);
 	platform_xchg(&in->life, PHASE_BUSY);
 	if (index_is_stash(out_index))
@@ -591,6 +608,7 @@ SLOW_PATH bool store_unref(const struct pair *mapping)
 		platform_add32(&header->num_stashed, -1);
 	entry_clear(out);
 	entry_clear(in);
+	pool_give(pool, be16_to_cpu(mapping->external.port));
 	removed = true;
 out:
 	platform_unlock(stripe);

@@ -49,15 +49,30 @@ static __always_inline bool translate_packet(const struct packet *pkt, __u8 dire
 /* An ICMP error: the session is that of the quoted packet, which went the other way. The session is not touched
  * (RFC 4787 REQ-12, RFC 5382 REQ-10, RFC 5508 REQ-6).
  */
-static __always_inline bool translate_error(const struct packet *pkt, __u8 direction, struct decision *decision)
+SLOW_PATH bool translate_error(const struct packet *pkt, __u8 direction, struct decision *decision)
 {
-	struct tuple tuple = tuple_reverse(&pkt->quote);
 	struct found found;
+	struct tuple tuple;
 
+	if (!pkt || !decision)
+		return false;
+	tuple = tuple_reverse(&pkt->quote);
 	if (!translate_find(&tuple, direction, &found))
 		return false;
 	decision->new = found.new;
 	return true;
+}
+
+/* Whether a session holds the tuple that an outbound packet would have untranslated. */
+SLOW_PATH bool translate_is_held(const struct packet *pkt)
+{
+	struct found holder;
+	struct tuple back;
+
+	if (!pkt)
+		return false;
+	back = tuple_reverse(&pkt->tuple);
+	return translate_find(&back, ENTRY_INBOUND, &holder);
 }
 
 static __always_inline enum reason create_reason(enum create_result result, enum origin origin)
@@ -80,20 +95,20 @@ static __always_inline enum reason create_reason(enum create_result result, enum
 }
 
 /* Creates the session that an outbound packet asks for. */
-static __always_inline enum reason translate_create(HOOK *hook, const struct config *cfg, const struct packet *pkt,
-						    enum origin origin, struct decision *decision)
+SLOW_PATH enum reason translate_create(HOOK *hook, const struct packet *pkt, enum origin origin,
+				       struct decision *decision)
 {
 	struct search *search = platform_search();
 	enum create_result result;
 	struct pair *session;
 	enum reason reason;
 
-	if (!search)
+	if (!search || !pkt || !decision)
 		return DROPPED_REWRITE;
 	session = &search->session;
 	session->internal = (struct endpoint){ .addr = pkt->tuple.src, .port = pkt->tuple.sport };
 	session->remote = (struct endpoint){ .addr = pkt->tuple.dst, .port = pkt->tuple.dport };
-	session->external = (struct endpoint){ .addr = origin == ORIGIN_HOST ? pkt->tuple.src : cfg->external[0].addr };
+	session->external = (struct endpoint){ .addr = origin == ORIGIN_HOST ? pkt->tuple.src : 0 };
 	session->proto = pkt->tuple.proto;
 	session->flags = origin == ORIGIN_HOST ? ENTRY_HOST : 0;
 	result = create_session(hook, search, pkt->tcp_flags);
@@ -207,14 +222,9 @@ static __always_inline enum reason translate_outbound(HOOK *hook, const struct p
 	}
 	if (translate_packet(pkt, 0, decision))
 		return TRANSLATED_OUTBOUND;
-	if (own && pkt->kind != PACKET_ICMP_REQUEST) {
-		struct tuple back = tuple_reverse(&pkt->tuple);
-		struct found holder;
-
-		/* Nobody has translated it so far, and nobody will unless the NAT holds its tuple: a clash. */
-		if (!translate_find(&back, ENTRY_INBOUND, &holder))
-			return PASSED_HOST;
-	}
+	/* Nobody has translated it so far, and nobody will unless the NAT holds its tuple: a clash. */
+	if (own && pkt->kind != PACKET_ICMP_REQUEST && !translate_is_held(pkt))
+		return PASSED_HOST;
 	/* The answer to a connection that is gone: nothing to tell the remote, and no port to spend on it. */
 	if (pkt->kind == PACKET_TCP && (pkt->tcp_flags & LIFE_RST))
 		return DROPPED_NO_SESSION;
@@ -223,7 +233,7 @@ static __always_inline enum reason translate_outbound(HOOK *hook, const struct p
 	/* RFC 6146 §5.4: a forged source of ours would make a session that leads to ourselves. */
 	if (origin == ORIGIN_FORWARDED && addr_is_own(cfg, pkt->tuple.src))
 		return DROPPED_MARTIAN;
-	reason = translate_create(hook, cfg, pkt, own ? ORIGIN_HOST : ORIGIN_FORWARDED, decision);
+	reason = translate_create(hook, pkt, own ? ORIGIN_HOST : ORIGIN_FORWARDED, decision);
 	/* Another packet of the same session was faster: this one goes by what that one made. */
 	if (reason == DROPPED_RACE && translate_packet(pkt, 0, decision))
 		return TRANSLATED_OUTBOUND;

@@ -155,7 +155,7 @@ static void release(int internal)
 	struct pair mapping = pair_of(internal, known[internal][0].external, 0);
 	bool goes = !--known[internal][0].refs;
 
-	claim(store_unref(&mapping) == goes, "a mapping goes with its last reference");
+	claim(store_release(&mapping, RELEASE_SESSION, 0) == goes, "a mapping goes with its last reference");
 	if (goes)
 		forget(internal, 0);
 }
@@ -290,7 +290,7 @@ static void do_step(const struct step *step)
 			do_create(step, internal, external, remote);
 		break;
 	case OP_DISPLACE:
-		store_displace(&pair, step->how & 1 ? ENTRY_INBOUND : 0);
+		store_make_room(&pair, step->how & 1 ? ENTRY_INBOUND : 0);
 		break;
 	case OP_GET:
 		if (session)

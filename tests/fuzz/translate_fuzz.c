@@ -149,7 +149,7 @@ static void sweep(void)
 {
 	for (__u32 i = 0; i < (NUM_BUCKETS + NUM_STASH) * BUCKET_ENTRIES; i++)
 		if (session_mark(&config, i))
-			session_reap(i, EXPIRE_GRACE_S);
+			session_reap(i, EXPIRE_GRACE_S, &(struct session_room){});
 }
 
 int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)

@@ -415,7 +415,8 @@ static void joins_a_mapping_made_by_another(void **state)
 	mapping_release(&(struct pair){ .internal = at(INTERNAL, 40000),
 					.external = at(EXTERNAL, 40001),
 					.proto = IPPROTO_TCP,
-					.flags = ENTRY_COUNTED });
+					.flags = ENTRY_COUNTED },
+			0, &(struct pair){});
 	gateway_close(&gateway);
 }
 

@@ -50,7 +50,7 @@ static __u32 lives(__u8 proto, __u8 direction, __u32 flags, __u32 limit_s)
 		platform.now++;
 		packet(&pair, direction, flags);
 		if (session_mark(&world.config, store_find(&key)))
-			session_reap(store_find(&key), EXPIRE_GRACE_S);
+			session_reap(store_find(&key), EXPIRE_GRACE_S, &(struct session_room){});
 		if (world_is_empty(&world))
 			life_s = s;
 		else

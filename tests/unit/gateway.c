@@ -43,6 +43,10 @@ void gateway_set_ranges(struct gateway *gateway, const char *ranges)
 
 	assert_int_equal(ranges_parse(ranges, &set, &fault), 0);
 	assert_int_equal(ranges_to_config(&set, &gateway->world.config), 0);
+	/* another configuration: what was learnt under the last one does not hold */
+	gateway->world.config.generation++;
+	for (int i = 0; i < NUM_SPACE; i++)
+		memset(gateway->world.pool[i].open, 0xff, sizeof(gateway->world.pool[i].open));
 }
 
 void gateway_open(struct gateway *gateway, const char *ranges, __u32 num_buckets)
@@ -54,6 +58,7 @@ void gateway_open(struct gateway *gateway, const char *ranges, __u32 num_buckets
 	platform.host_holds = host_holds;
 	config->num_external = 1;
 	config->external[0].addr = inet_addr(EXTERNAL);
+	gateway->world.header.pool_addr[0] = inet_addr(EXTERNAL);
 	config->num_own = 1;
 	config->own[0] = (struct prefix){ .addr = inet_addr(EXTERNAL), .mask = 0xffffffff };
 	gateway_set_ranges(gateway, ranges);
@@ -171,11 +176,12 @@ __u32 gateway_count_refs(__u8 proto, struct endpoint internal)
 
 __u32 gateway_sweep(struct gateway *gateway)
 {
+	struct session_room room;
 	__u32 num_removed = 0;
 
 	for (__u32 i = 0; i < gateway->world.num_entries; i++)
 		if (!(store_entry(i)->flags & ENTRY_INBOUND) && session_mark(&gateway->world.config, i) &&
-		    session_reap(i, EXPIRE_GRACE_S))
+		    session_reap(i, EXPIRE_GRACE_S, &room))
 			num_removed++;
 	return num_removed;
 }

@@ -157,7 +157,7 @@ static void is_not_ended_by_itself(void **state)
 	open_gateway("40000-40009");
 	send_udp(internal, at(REMOTE, 1));
 	assert_true(mapping_find(IPPROTO_UDP, internal, &mapping, &index));
-	assert_true(mapping_holds(IPPROTO_UDP, mapping.external));
+	assert_true(mapping_find_external(IPPROTO_UDP, mapping.external.addr, mapping.external.port, &mapping));
 	assert_false(session_remove(index));
 	assert_false(session_remove(store_entry(index)->twin));
 	platform.now += 100000;

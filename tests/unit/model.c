@@ -241,7 +241,7 @@ const char *model_drain(struct model *model)
 		platform.now += 7440;
 		for (__u32 index = 0; index < model->world->num_entries; index++)
 			if (session_mark(&model->world->config, index))
-				session_reap(index, EXPIRE_GRACE_S);
+				session_reap(index, EXPIRE_GRACE_S, &(struct session_room){});
 	}
 	while (model->num_known)
 		model_forget(model, model->order[0]);

@@ -71,7 +71,7 @@ static const char *make_room_by_expiry(struct model *model, const struct pair *p
 	if (found != expect)
 		return wrong("%u is found to have expired, not %u", found, expect);
 	*ret_freed = expect != INDEX_NONE && model_remove_dying(&model->known[number], 0);
-	if (expect != INDEX_NONE && session_reap(expect, 0) != *ret_freed)
+	if (expect != INDEX_NONE && session_reap(expect, 0, &(struct session_room){}) != *ret_freed)
 		return wrong("an expired session is %s", *ret_freed ? "not removed" : "removed");
 	if (*ret_freed)
 		model_forget_session(model, number);
@@ -103,7 +103,7 @@ static const char *insert_with_room(struct model *model, const struct pair *pair
 		if (why)
 			return why;
 		if (!freed)
-			store_displace(pair, direction);
+			store_make_room(pair, direction);
 	}
 	return NULL;
 }
@@ -193,7 +193,7 @@ static const char *step_create(struct model *model, const struct model_step *ste
 	if (why || result == INSERT_DONE)
 		return why;
 	session = name_pair(&name, ENTRY_COUNTED);
-	mapping_release(&session);
+	mapping_release(&session, 0, &(struct pair){});
 	mapping = model_mapping(model, &name);
 	if (!--model->known[mapping].refs)
 		model_forget(model, mapping);
@@ -253,7 +253,7 @@ static const char *removed(struct model *model, struct known *known)
 	struct name name = known->name;
 	struct pair pair = name_pair(&name, known->flags);
 
-	mapping_release(&pair);
+	mapping_release(&pair, 0, &(struct pair){});
 	model_forget_session(model, model->order[known->position]);
 	return check_name(model, &name);
 }
@@ -298,7 +298,7 @@ static const char *step_expire(struct model *model, const struct model_step *ste
 
 	if (session_mark(&model->world->config, index) != due)
 		return wrong("a session that %s is %s", due ? "has expired" : "lives", due ? "not marked" : "marked");
-	if ((due || mapping) && session_reap(index, grace_s) != goes)
+	if ((due || mapping) && session_reap(index, grace_s, &(struct session_room){}) != goes)
 		return wrong("a session that %s is %s", goes ? "is due" : "lives", goes ? "not removed" : "removed");
 	if (goes)
 		model_forget_session(model, model->order[known->position]);

@@ -47,14 +47,14 @@ static int close_pools(void **state)
 	return 0;
 }
 
-static struct pool *pool_of(struct pools *pools, __u32 place, enum port_space space)
+static struct pool *pool_at(struct pools *pools, __u32 place, enum port_space space)
 {
 	return &pools->pool[place * NUM_SPACE + space];
 }
 
 static bool is_used(struct pools *pools, __u32 place, enum port_space space, __u16 port)
 {
-	return pool_of(pools, place, space)->used[port / 64] >> (port % 64) & 1;
+	return pool_at(pools, place, space)->used[port / 64] >> (port % 64) & 1;
 }
 
 static __u32 count_used(struct pools *pools, __u32 place)
@@ -63,7 +63,7 @@ static __u32 count_used(struct pools *pools, __u32 place)
 
 	for (int space = 0; space < NUM_SPACE; space++)
 		for (int i = 0; i < PORT_WORDS; i++)
-			num += __builtin_popcountll(pool_of(pools, place, space)->used[i]);
+			num += __builtin_popcountll(pool_at(pools, place, space)->used[i]);
 	return num;
 }
 
@@ -103,7 +103,7 @@ static void add_mapping(__u8 number, __u8 proto, __u16 port, bool noted, struct 
 
 	assert_int_equal(store_insert(&mapping, life, life, 0, true), INSERT_DONE);
 	if (noted)
-		pool_of(pools, place, SPACE_UDP)->used[port / 64] |= 1ull << (port % 64);
+		pool_at(pools, place, SPACE_UDP)->used[port / 64] |= 1ull << (port % 64);
 }
 
 static void test_each_has_its_place_and_keeps_it(void **state)
@@ -142,7 +142,7 @@ static void test_a_place_with_a_used_port_is_kept(void **state)
 	struct pools *pools = *state;
 
 	assign(pools, (__u8[]){ 1, 2, 3, 0 });
-	pool_of(pools, 1, SPACE_ICMP)->used[PORT_WORDS - 1] = 1ull << 63;
+	pool_at(pools, 1, SPACE_ICMP)->used[PORT_WORDS - 1] = 1ull << 63;
 	assign(pools, (__u8[]){ 1, 3, 0 });
 	assert_int_equal(assign(pools, (__u8[]){ 1, 3, 4, 0 }), 2);
 	assert_int_equal(pools->world.header.pool_addr[1], numbered(2));
@@ -150,7 +150,7 @@ static void test_a_place_with_a_used_port_is_kept(void **state)
 	check_external(pools, 0, 2, 1);
 	assert_int_equal(count_used(pools, 1), 1);
 	assign(pools, (__u8[]){ 3, 0 });
-	pool_of(pools, 1, SPACE_ICMP)->used[PORT_WORDS - 1] = 0;
+	pool_at(pools, 1, SPACE_ICMP)->used[PORT_WORDS - 1] = 0;
 	assert_int_equal(assign(pools, (__u8[]){ 4, 5, 3, 0 }), 3);
 	check_external(pools, 0, 4, 0);
 	check_external(pools, 1, 5, 1);
@@ -161,7 +161,7 @@ static void test_a_new_place_is_filled_from_the_store(void **state)
 	struct pools *pools = *state;
 
 	/* what a place of before has left must not stay */
-	pool_of(pools, 0, SPACE_TCP)->used[3] = ~0ull;
+	pool_at(pools, 0, SPACE_TCP)->used[3] = ~0ull;
 	add_mapping(1, IPPROTO_TCP, 50000, false, pools, 0);
 	add_mapping(1, IPPROTO_UDP, 63, false, pools, 0);
 	add_mapping(1, IPPROTO_ICMP, 65535, false, pools, 0);
@@ -209,15 +209,15 @@ static void test_open(void **state)
 	config->ranges[64] = 1;
 	config->ranges[PORT_WORDS - 1] = 1ull << 63;
 	pools_open(pools->pool, config, 1);
-	tcp = pool_of(pools, 1, SPACE_TCP);
-	icmp = pool_of(pools, 1, SPACE_ICMP);
-	other = pool_of(pools, 0, SPACE_TCP);
+	tcp = pool_at(pools, 1, SPACE_TCP);
+	icmp = pool_at(pools, 1, SPACE_ICMP);
+	other = pool_at(pools, 0, SPACE_TCP);
 	assert_int_equal(tcp->open[1][0], 1);
 	assert_int_equal(tcp->open[1][1], 1);
 	for (int i = 2; i < SUMMARY_WORDS - 1; i++)
 		assert_int_equal(tcp->open[1][i], 0);
 	assert_true(tcp->open[1][SUMMARY_WORDS - 1] == 1ull << 63);
-	assert_memory_equal(pool_of(pools, 1, SPACE_UDP)->open, tcp->open, sizeof(tcp->open));
+	assert_memory_equal(pool_at(pools, 1, SPACE_UDP)->open, tcp->open, sizeof(tcp->open));
 	for (int i = 0; i < SUMMARY_WORDS; i++) {
 		assert_true(icmp->open[1][i] == ~0ull);
 		assert_int_equal(tcp->open[0][i], 0);

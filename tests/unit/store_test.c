@@ -136,7 +136,7 @@ static enum insert_result insert_with_room(const struct pair *pair)
 	for (int i = 0; i < CREATE_ATTEMPTS && result >= INSERT_NO_ROOM_IN; i++) {
 		result = store_insert(pair, PHASE_LIVE, PHASE_LIVE, 0, i >= CREATE_ATTEMPTS / 2);
 		if (result >= INSERT_NO_ROOM_IN)
-			store_displace(pair, result == INSERT_NO_ROOM_IN ? ENTRY_INBOUND : 0);
+			store_make_room(pair, result == INSERT_NO_ROOM_IN ? ENTRY_INBOUND : 0);
 	}
 	return result;
 }

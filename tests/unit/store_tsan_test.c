@@ -470,7 +470,7 @@ static void mixed_create(struct worker *worker)
 	if (store_insert(&session, life, life, 0, true) == INSERT_DONE)
 		worker->count[0]++;
 	else
-		mapping_release(&session);
+		mapping_release(&session, 0, &mapping);
 }
 
 static void mixed_packet(struct worker *worker, __u32 index)
@@ -505,7 +505,8 @@ static void mixed_work(struct worker *worker)
 		else if (op < 11)
 			worker->count[2] += session_remove(index);
 		else if (op < 14)
-			worker->count[2] += session_mark(&crew->world.config, index) && session_reap(index, op % 2);
+			worker->count[2] += session_mark(&crew->world.config, index) &&
+					    session_reap(index, op % 2, &(struct session_room){});
 		else
 			worker->count[3] += store_move(index);
 	}

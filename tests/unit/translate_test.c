@@ -764,10 +764,11 @@ static void drops_garbage(void **state)
 
 static void every_reason_came_up(void **state)
 {
-	static const enum reason of_the_hooks[] = { PASSED_ARP,       PASSED_IPV6,
-						    PASSED_VLAN,      PASSED_OTHER_ETHERTYPE,
-						    PASSED_OWN_ERROR, PASSED_LOOPBACK,
-						    DROPPED_REWRITE };
+	static const enum reason of_the_hooks[] = {
+		PASSED_ARP,      PASSED_IPV6,     PASSED_VLAN,         PASSED_OTHER_ETHERTYPE, PASSED_OWN_ERROR,
+		PASSED_LOOPBACK, DROPPED_REWRITE, REFUSED_QUOTA_PORTS, REFUSED_QUOTA_SESSIONS, REFUSED_QUOTA_RATE,
+		DENIED_BIND,     DENIED_CONNECT,  DENIED_SEND
+	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(of_the_hooks) / sizeof(of_the_hooks[0]); i++) {

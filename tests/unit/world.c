@@ -20,13 +20,17 @@ void world_open(struct world *world, __u32 num_buckets, __u32 num_stash, __u64 s
 	world->num_entries = num * BUCKET_ENTRIES;
 	world->bucket = aligned_alloc(sizeof(struct bucket), num * sizeof(struct bucket));
 	world->stripe = aligned_alloc(sizeof(struct stripe), NUM_STRIPES * sizeof(struct stripe));
-	if (!world->bucket || !world->stripe)
+	world->pool = calloc(NUM_SPACE, sizeof(struct pool));
+	world->crowd = calloc(NUM_CROWD, sizeof(struct crowd));
+	if (!world->bucket || !world->stripe || !world->pool || !world->crowd)
 		abort();
 	memset(world->bucket, 0, num * sizeof(struct bucket));
 	memset(world->stripe, 0, NUM_STRIPES * sizeof(struct stripe));
 	memcpy(world->config.timeout_s, timeout_s, sizeof(timeout_s));
 	world->header.shape.num_buckets = num_buckets;
 	world->header.shape.num_stash = num_stash;
+	world->header.num_pool_addrs = 1;
+	world->config.generation = 1;
 	world_enter(world, seed);
 	for (int i = 0; i < HASH_KEYS; i++)
 		world->header.shape.hash_key[i] = platform_random();
@@ -36,6 +40,8 @@ void world_close(struct world *world)
 {
 	free(world->bucket);
 	free(world->stripe);
+	free(world->pool);
+	free(world->crowd);
 	memset(world, 0, sizeof(*world));
 	memset(&platform, 0, sizeof(platform));
 }
@@ -47,6 +53,9 @@ void world_enter(struct world *world, __u64 seed)
 		.bucket = world->bucket,
 		.config = &world->config,
 		.stripe = world->stripe,
+		.pool = world->pool,
+		.num_pools = NUM_SPACE,
+		.crowd = world->crowd,
 		.now = 1000,
 		.random = seed ? seed : 1, /* zero is where the generator would stay */
 	};

@@ -13,6 +13,8 @@ struct world {
 	struct config config;
 	struct bucket *bucket;
 	struct stripe *stripe;
+	struct pool *pool; /* of one external address, header.pool_addr[0] */
+	struct crowd *crowd;
 	size_t num_entries; /* the stash included */
 };
 

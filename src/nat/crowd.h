@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Crowded destinations: which tuples toward one remote endpoint are held, so that a search need not ask one by one.
+ *
+ * A cache. It is made when a search has met CROWD_AFTER held tuples toward one remote, and gives way to another when its set
+ * is full. What it says is taken, is: whoever notes a tuple sees, under the lock of the crowd, that its entry still
+ * stands, and whoever removes a session clears the bit after the entry is gone. What it does not say is taken may be; a search
+ * looks in any case. Sockets of the host come and go unseen: what was learnt of them is forgotten after a while, which is
+ * the longer the more there are, so that asking anew takes at most a few thousandths of a CPU.
+ */
+#ifndef BAUTA_CROWD_H
+#define BAUTA_CROWD_H
+
+#include "hash.h"
+#include "pool.h"
+#include "store.h"
+
+#define CROWD_AFTER 8
+#define CROWD_HOST_PER_TICK 256 /* sockets, for each jiffy that they are believed in */
+
+static __always_inline bool crowd_is(struct crowd *crowd, const struct crowd_key *key)
+{
+	return READ_ONCE(crowd->key.external) == key->external && READ_ONCE(crowd->key.remote) == key->remote &&
+	       READ_ONCE(crowd->key.remote_port) == key->remote_port && READ_ONCE(crowd->key.proto) == key->proto &&
+	       READ_ONCE(crowd->key.valid) && READ_ONCE(crowd->key.generation) == key->generation;
+}
+
+static __always_inline void crowd_set_key(const struct pair *session, const struct config *cfg,
+					  struct crowd_key *ret_key)
+{
+	ret_key->external = session->external.addr;
+	ret_key->remote = session->remote.addr;
+	ret_key->remote_port = session->remote.port;
+	ret_key->proto = session->proto;
+	ret_key->valid = 1;
+	ret_key->generation = cfg->generation;
+}
+
+/* The number of the first of the CROWD_WAYS crowds that may be the one with this key. */
+static __always_inline __u32 crowd_base(const struct crowd_key *key)
+{
+	__u64 hash = hash_words(key->external, key->remote, key->remote_port, key->proto, platform_shape()->hash_key);
+
+	return hash_scale(hash, NUM_CROWD_SET) * CROWD_WAYS;
+}
+
+static __always_inline struct stripe *crowd_stripe(__u32 index)
+{
+	return platform_stripe(NUM_PAIR_STRIPES + index / CROWD_WAYS % NUM_CROWD_SET);
+}
+
+/* The number of the crowd with this key, or INDEX_NONE. */
+static __always_inline __u32 crowd_find(const struct crowd_key *key)
+{
+	struct header *header = platform_header();
+	__u32 base;
+
+	if (!header || !READ_ONCE(header->num_crowds))
+		return INDEX_NONE;
+	base = crowd_base(key);
+	for (__u32 way = 0; way < CROWD_WAYS; way++) {
+		struct crowd *crowd = platform_crowd(base + way);
+
+		if (crowd && crowd_is(crowd, key))
+			return base + way;
+	}
+	return INDEX_NONE;
+}
+
+static long crowd_empty_word(__u32 n, void *ctx)
+{
+	struct crowd *crowd = *(struct crowd **)ctx;
+
+	if (n < PORT_WORDS)
+		WRITE_ONCE(crowd->taken[n], 0);
+	return 0;
+}
+
+static long crowd_empty_host_word(__u32 n, void *ctx)
+{
+	struct crowd *crowd = *(struct crowd **)ctx;
+
+	if (n < PORT_WORDS)
+		WRITE_ONCE(crowd->host[n], 0);
+	return 0;
+}
+
+static __always_inline void crowd_empty_host(struct crowd *crowd)
+{
+	platform_loop(PORT_WORDS, crowd_empty_host_word, &crowd);
+	WRITE_ONCE(crowd->num_host, 0);
+}
+
+/* Makes a crowd for this key, in the place of the one that was used longest ago. Two who do it at a time for two keys and
+ * choose one place: the later has it, the other sees that it is not his. Returns its number, or INDEX_NONE.
+ */
+SLOW_PATH __u32 crowd_open(const struct crowd_key *key)
+{
+	const struct config *cfg = platform_config();
+	struct header *header = platform_header();
+	__u32 now = platform_now(), oldest = 0;
+	struct crowd *crowd = NULL;
+	__u32 base, index = INDEX_NONE;
+	struct stripe *stripe;
+
+	if (!key || !cfg || !header)
+		return INDEX_NONE;
+	base = crowd_base(key);
+	for (__u32 way = 0; way < CROWD_WAYS; way++) {
+		struct crowd *other = platform_crowd(base + way);
+		__u32 age;
+
+		if (!other)
+			return INDEX_NONE;
+		age = READ_ONCE(other->key.valid) && READ_ONCE(other->key.generation) == key->generation
+			      ? now - READ_ONCE(other->used_s) + 1
+			      : INDEX_NONE;
+		if (!crowd || age > oldest) {
+			oldest = age;
+			index = base + way;
+			crowd = other;
+		}
+	}
+	stripe = crowd_stripe(index);
+	if (!crowd || !stripe)
+		return INDEX_NONE;
+	platform_lock(stripe);
+	WRITE_ONCE(crowd->key.valid, 0);
+	platform_unlock(stripe);
+	platform_loop(PORT_WORDS, crowd_empty_word, &crowd);
+	crowd_empty_host(crowd);
+	for (__u32 i = 0; i < SUMMARY_WORDS; i++)
+		WRITE_ONCE(crowd->open[i], key->proto == IPPROTO_ICMP ? ~0ull : cfg->ranges_open[i]);
+	platform_lock(stripe);
+	WRITE_ONCE(crowd->key.external, key->external);
+	WRITE_ONCE(crowd->key.remote, key->remote);
+	WRITE_ONCE(crowd->key.remote_port, key->remote_port);
+	WRITE_ONCE(crowd->key.proto, key->proto);
+	WRITE_ONCE(crowd->key.generation, key->generation);
+	WRITE_ONCE(crowd->key.valid, 1);
+	WRITE_ONCE(crowd->used_s, now);
+	platform_unlock(stripe);
+	platform_add32(&header->num_crowds, 1);
+	return index;
+}
+
+/* Forgets what was learnt of the host's sockets, if it is old. */
+static __always_inline void crowd_refresh(struct crowd *crowd)
+{
+	__u32 num = READ_ONCE(crowd->num_host);
+
+	if (num && platform_ticks() - READ_ONCE(crowd->host_jiffies) > 1 + num / CROWD_HOST_PER_TICK)
+		crowd_empty_host(crowd);
+	WRITE_ONCE(crowd->used_s, platform_now());
+}
+
+/* Notes that a session, whose inbound entry stands at `entry`, holds a port (host order) toward this remote. */
+static __always_inline void crowd_note_session(struct crowd *crowd, struct stripe *stripe, const struct crowd_key *key,
+					       __u16 port, struct entry *entry, const struct key *inbound)
+{
+	__u64 *word = &crowd->taken[port / 64];
+
+	platform_lock(stripe);
+	if (crowd_is(crowd, key) && life_is_visible(READ_ONCE(entry->life)) && entry_has_key(entry, inbound))
+		WRITE_ONCE(*word, *word | 1ull << port % 64);
+	platform_unlock(stripe);
+}
+
+/* Notes that a socket of the host holds it. */
+static __always_inline void crowd_note_host(struct crowd *crowd, struct stripe *stripe, const struct crowd_key *key,
+					    __u16 port)
+{
+	__u64 *word = &crowd->host[port / 64];
+	__u64 ticks = platform_ticks();
+
+	platform_lock(stripe);
+	if (crowd_is(crowd, key) && !(*word >> port % 64 & 1)) {
+		WRITE_ONCE(*word, *word | 1ull << port % 64);
+		if (!crowd->num_host)
+			WRITE_ONCE(crowd->host_jiffies, ticks);
+		WRITE_ONCE(crowd->num_host, crowd->num_host + 1);
+	}
+	platform_unlock(stripe);
+}
+
+/* Notes that the tuple of a session is free again, after its entries are gone. 0. */
+SLOW_PATH int crowd_release(const struct pair *session)
+{
+	const struct config *cfg = platform_config();
+	struct crowd_key key = {};
+	struct stripe *stripe;
+	struct crowd *crowd;
+	__u32 index;
+	__u16 port;
+
+	if (!session || !cfg)
+		return 0;
+	crowd_set_key(session, cfg, &key);
+	index = crowd_find(&key);
+	if (index == INDEX_NONE)
+		return 0;
+	port = be16_to_cpu(session->external.port);
+	crowd = platform_crowd(index);
+	stripe = crowd_stripe(index);
+	if (!crowd || !stripe)
+		return 0;
+	platform_lock(stripe);
+	if (crowd_is(crowd, &key)) {
+		WRITE_ONCE(crowd->taken[port / 64], crowd->taken[port / 64] & ~(1ull << port % 64));
+		summary_set(crowd->open, port / 64);
+	}
+	platform_unlock(stripe);
+	return 0;
+}
+
+#endif
