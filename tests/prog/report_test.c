@@ -208,7 +208,7 @@ static void full_ring_loses_no_count(void **state)
 		limit.second--;
 		gateway_write_limit(&gateway, REFUSED_NO_PORT, &limit);
 		send_as(&frame, FROM_INTERNAL, REFUSED_NO_PORT);
-		num++;
+		assert_in_range(++num, 1, 2 * RING_SIZE / EVENT_SIZE);
 		gateway_read_limit(&gateway, REFUSED_NO_PORT, &limit);
 	}
 	lost = limit.suppressed;
