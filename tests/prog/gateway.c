@@ -23,6 +23,8 @@
 
 #define BUCKETS_FOR(sessions) ((sessions)*2 / 3 + 2)
 #define NUM_STASH 4
+#define POOL_SIZE (NUM_SPACE * sizeof(struct pool))
+#define CROWD_SIZE (NUM_CROWD * sizeof(struct crowd))
 
 /* ---- opening and closing -------------------------------------------------------------------------------------- */
 
@@ -58,12 +60,19 @@ void gateway_open(struct gateway *gateway, __u32 l2_len, __u32 num_sessions)
 	gateway->num_entries = (size_t)(shape.num_buckets + shape.num_stash) * BUCKET_ENTRIES;
 	gateway->bucket = map_memory(gateway->programs->maps.store, store_size(gateway));
 	gateway->header = map_memory(gateway->programs->maps.header, sizeof(struct header));
+	gateway->pool = map_memory(gateway->programs->maps.pools, POOL_SIZE);
+	gateway->crowd = map_memory(gateway->programs->maps.crowds, CROWD_SIZE);
 	gateway->header->shape = shape;
 	gateway->header->clock = clock;
+	gateway->header->num_pool_addrs = 1;
+	gateway->header->pool_addr[0] = inet_addr(EXTERNAL);
 	platform = (struct platform){
 		.header = gateway->header,
 		.bucket = gateway->bucket,
 		.config = &gateway->config,
+		.pool = gateway->pool,
+		.num_pools = NUM_SPACE,
+		.crowd = gateway->crowd,
 		.random = 1,
 	};
 }
@@ -72,6 +81,8 @@ void gateway_close(struct gateway *gateway)
 {
 	munmap(gateway->bucket, store_size(gateway));
 	munmap(gateway->header, sizeof(struct header));
+	munmap(gateway->pool, POOL_SIZE);
+	munmap(gateway->crowd, CROWD_SIZE);
 	tc__destroy(gateway->programs);
 }
 
@@ -82,6 +93,10 @@ static void update(const struct bpf_map *map, const void *key, const void *value
 
 void gateway_configure(struct gateway *gateway)
 {
+	/* what was learnt under the last one does not hold */
+	gateway->config.generation++;
+	for (int space = 0; space < NUM_SPACE; space++)
+		memset(gateway->pool[space].open, 0xff, sizeof(gateway->pool[space].open));
 	update(gateway->programs->maps.config, &(__u32){ 0 }, &gateway->config);
 }
 
@@ -106,15 +121,20 @@ static void forget_counters(struct gateway *gateway)
 void gateway_reset(struct gateway *gateway, const char *ranges)
 {
 	static const __u32 timeout_s[NUM_TIMEOUT] = { 300, 240, 7440, 240, 240, 60 };
+	__u32 generation = gateway->config.generation;
 	struct ranges set;
 	struct fault fault;
 
 	memset(gateway->bucket, 0, store_size(gateway));
+	memset(gateway->pool, 0, POOL_SIZE);
+	memset(gateway->crowd, 0, CROWD_SIZE);
 	gateway->header->num_sessions = 0;
 	gateway->header->num_mappings = 0;
 	gateway->header->num_created = 0;
 	gateway->header->num_stashed = 0;
+	gateway->header->num_crowds = 0;
 	memset(&gateway->config, 0, sizeof(gateway->config));
+	gateway->config.generation = generation;
 	gateway->config.num_external = 1;
 	gateway->config.external[0].addr = inet_addr(EXTERNAL);
 	gateway->config.num_own = 1;

@@ -31,6 +31,8 @@ struct gateway {
 	struct header *header;
 	struct bucket *bucket;
 	size_t num_entries;
+	struct pool *pool; /* NUM_SPACE, of EXTERNAL */
+	struct crowd *crowd;
 	struct config config;
 	__u32 l2_len;
 	__u64 counters[NUM_REASON];
