@@ -100,17 +100,17 @@ static __always_inline struct crowd *search_crowd(const struct search *search)
 	return search->crowd != INDEX_NONE ? platform_crowd(search->crowd) : NULL;
 }
 
-/* The ports of a word that may be taken. Whoever finds a word used up by the NAT says so in the summaries. */
-static __always_inline __u64 search_word(const struct search *search, const struct config *cfg, __u32 word)
+/* The ports that may be taken, of the word that a port is in. Whoever finds a word used up by the NAT says so in the summaries. */
+static __always_inline __u64 search_word(const struct search *search, const struct config *cfg, __u32 port)
 {
-	__u64 ranges = search_any_port(search) ? ~0ull : cfg->ranges[word % PORT_WORDS];
+	__u32 word = bitmap_word(port);
+	__u64 ranges = search_any_port(search) ? ~0ull : cfg->ranges[word];
 	struct crowd *crowd = search_crowd(search);
 	struct pool *pool = search_pool(search);
 	struct host_ports *host_ports;
 	__u64 free = ranges;
 	__u64 taken;
 
-	word %= PORT_WORDS;
 	if (pool) {
 		__u64 *summary = pool->open[search->slot % NUM_CONFIG_SLOT];
 
@@ -173,7 +173,7 @@ SLOW_PATH int search_next(struct search *search)
 	if (search->offset >= NUM_PORTS)
 		return CANDIDATE_END;
 	at = (search->start + search->offset) % NUM_PORTS;
-	free = search_word(search, cfg, at / 64) >> at % 64;
+	free = search_word(search, cfg, at) >> at % 64;
 	if (!free) {
 		search->offset += 64 - at % 64;
 		return CANDIDATE_NONE;
@@ -200,7 +200,7 @@ SLOW_PATH int search_own(struct search *search)
 	port = be16_to_cpu(search->session.internal.port);
 	search->session.external.port = search->session.internal.port;
 	/* A flow of the host keeps its own identifier if it can, whoever else uses it toward other remotes. */
-	if ((search_word(search, cfg, port / 64) >> port % 64 & 1) || (host && any))
+	if ((search_word(search, cfg, port) >> port % 64 & 1) || (host && any))
 		return CANDIDATE_FREE;
 	return search->owner_kind == OWNER_NONE && (host || any || bitmap_has(cfg->ranges, port)) ? CANDIDATE_TAKEN
 												  : CANDIDATE_NONE;

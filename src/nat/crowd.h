@@ -157,7 +157,7 @@ static __always_inline void crowd_refresh(struct crowd *crowd)
 static __always_inline void crowd_note_session(struct crowd *crowd, struct stripe *stripe, const struct crowd_key *key,
 					       __u16 port, struct entry *entry, const struct key *inbound)
 {
-	__u64 *word = &crowd->taken[port / 64];
+	__u64 *word = &crowd->taken[bitmap_word(port)];
 
 	platform_lock(stripe);
 	if (crowd_is(crowd, key) && life_is_visible(READ_ONCE(entry->life)) && entry_has_key(entry, inbound))
@@ -169,7 +169,7 @@ static __always_inline void crowd_note_session(struct crowd *crowd, struct strip
 static __always_inline void crowd_note_host(struct crowd *crowd, struct stripe *stripe, const struct crowd_key *key,
 					    __u16 port)
 {
-	__u64 *word = &crowd->host[port / 64];
+	__u64 *word = &crowd->host[bitmap_word(port)];
 	__u64 ticks = platform_ticks();
 
 	platform_lock(stripe);
@@ -190,6 +190,7 @@ SLOW_PATH int crowd_release(const struct pair *session)
 	struct stripe *stripe;
 	struct crowd *crowd;
 	__u32 index;
+	__u64 *word;
 	__u16 port;
 
 	if (!session || !cfg)
@@ -204,8 +205,9 @@ SLOW_PATH int crowd_release(const struct pair *session)
 	if (!crowd || !stripe)
 		return 0;
 	platform_lock(stripe);
+	word = &crowd->taken[bitmap_word(port)];
 	if (crowd_is(crowd, &key)) {
-		WRITE_ONCE(crowd->taken[port / 64], crowd->taken[port / 64] & ~(1ull << port % 64));
+		WRITE_ONCE(*word, *word & ~(1ull << port % 64));
 		summary_set(crowd->open, port / 64);
 	}
 	platform_unlock(stripe);

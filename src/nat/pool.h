@@ -18,9 +18,18 @@ static __always_inline __u32 word_first(__u64 word)
 	return ((below * 0x0101010101010101ull) >> 56) & 63;
 }
 
+/* The word of a bitmap of ports that holds a bit. The compiler may know that it is in bounds; the verifier has to see it. */
+static __always_inline __u32 bitmap_word(__u32 bit)
+{
+	__u32 word = bit / 64;
+
+	OPTIMIZER_HIDE_VAR(word);
+	return word % PORT_WORDS;
+}
+
 static __always_inline bool bitmap_has(const __u64 *bitmap, __u32 bit)
 {
-	return READ_ONCE(bitmap[bit / 64 % PORT_WORDS]) >> bit % 64 & 1;
+	return READ_ONCE(bitmap[bitmap_word(bit)]) >> bit % 64 & 1;
 }
 
 /* ---- summaries ------------------------------------------------------------------------------------------------ */
@@ -29,8 +38,7 @@ static __always_inline __u64 *summary_word(__u64 *summary, __u32 word)
 {
 	__u32 n = word / 64;
 
-	/* the compiler may know that it is in bounds; the verifier has to see it */
-	OPTIMIZER_HIDE_VAR(n);
+	OPTIMIZER_HIDE_VAR(n); /* as in bitmap_word */
 	return &summary[n % SUMMARY_WORDS];
 }
 
@@ -85,7 +93,7 @@ static __always_inline void pool_take(struct pool *pool, __u16 port)
 
 	if (!pool)
 		return;
-	word = &pool->used[port / 64];
+	word = &pool->used[bitmap_word(port)];
 	WRITE_ONCE(*word, *word | 1ull << port % 64);
 }
 
@@ -98,7 +106,7 @@ static __always_inline void pool_give(struct pool *pool, __u16 port)
 
 	if (!pool)
 		return;
-	word = &pool->used[port / 64];
+	word = &pool->used[bitmap_word(port)];
 	WRITE_ONCE(*word, *word & ~(1ull << port % 64));
 	for (int slot = 0; slot < NUM_CONFIG_SLOT; slot++)
 		summary_set(pool->open[slot], port / 64);
