@@ -162,7 +162,7 @@ static void test_holder_counts(void **state)
 		{ IPPROTO_TCP, 10, 0, true },    { IPPROTO_TCP, 10, OWN, true }, { IPPROTO_TCP, 10, 7, false },
 		{ IPPROTO_TCP, 13, 0, true },    { IPPROTO_TCP, 6, 0, false },   { IPPROTO_TCP, 1, OWN, false },
 		{ IPPROTO_TCP, 12, OWN, false }, { IPPROTO_UDP, 7, 0, true },    { IPPROTO_UDP, 7, OWN, true },
-		{ IPPROTO_UDP, 7, 7, false },
+		{ IPPROTO_UDP, 7, 7, false },    { IPPROTO_TCP, 7, 0, true },    { IPPROTO_TCP, 7, 7, false },
 	};
 
 	(void)state;
@@ -187,7 +187,7 @@ static void test_holders(void **state)
 	struct host_socket list[] = {
 		socket_on(IPPROTO_TCP, 10, 0, 5000, 1),   socket_on(IPPROTO_TCP, 10, 0, 5002, 3),
 		socket_on(IPPROTO_TCP, 10, OWN, 5000, 2), socket_on(IPPROTO_TCP, 10, 0, 5001, 2),
-		socket_on(IPPROTO_TCP, 13, 0, 5003, 2),   socket_on(IPPROTO_UDP, 7, 0, 5004, 99),
+		socket_on(IPPROTO_TCP, 7, 0, 5003, 2),    socket_on(IPPROTO_UDP, 7, 0, 5004, 99),
 		socket_on(IPPROTO_TCP, 10, 0, 6000, 2),
 	};
 	struct sockets sockets = { sizeof(list) / sizeof(list[0]), list };
@@ -206,6 +206,7 @@ static void test_holders(void **state)
 	check_ranges(&holders.holder[1].ports, "5001-5002");
 	assert_int_equal(holders.holder[1].num, 1);
 	check_ranges(&holders.holder[2].ports, "5003");
+	assert_int_equal(holders.holder[2].state, 13);
 	check_ranges(&holders.holder[3].ports, "5004");
 	assert_int_equal(holders.holder[3].proto, IPPROTO_UDP);
 	assert_int_equal(holders.holder[3].num, 0);
