@@ -6,7 +6,7 @@
 #include "words.h"
 
 static const struct column columns[] = {
-	{ "proto", 5 }, { "internal", 21 }, { "external", 21 }, { "sessions", -8 }, { "kind", 0 },
+	{ "proto", 5 }, { "internal", 21 }, { "external", 21 }, { "sessions", -8 }, { "kind", 8 }, { "rests_s", -7 },
 };
 
 /* Of a mapping that is of no internal endpoint there is none to be shown. */

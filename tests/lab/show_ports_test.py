@@ -67,7 +67,8 @@ def test_mappings(small):
     ask(lab.A.udp(50001, remote=(lab.B.address, 7000)), server)
     (first, _) = bauta.mappings()
     rows = {row["external"]: row for row in bauta.mappings()}
-    assert set(first) >= {"proto", "internal", "external", "sessions", "kind"}
+    assert set(first) == {"proto", "internal", "external", "sessions", "kind", "rests_s"}
+    assert len(rows) == 2
     row = rows[text(peer)]
     assert (row["proto"], row["internal"], row["sessions"], row["kind"]) == (
         "udp", f"{lab.A.address}:50000", 1, "active"
