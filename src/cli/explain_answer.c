@@ -49,13 +49,13 @@ void explain_headroom(struct explain *explain, __be32 external)
 	headroom_count(explain->sockets, explain->proto, external, explain->remote, &headroom);
 	address_format(external, address);
 	explain_put(explain, "headroom",
-		    json_pack("{s:s, s:I, s:I, s:I, s:I, s:I}", "external", address, "ports",
+		    json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "external", address, "ports",
 			      (json_int_t)headroom.ports, "sessions", (json_int_t)headroom.held, "host",
-			      (json_int_t)headroom.host, "free", (json_int_t)headroom.free, "unmapped",
-			      (json_int_t)headroom.unmapped));
+			      (json_int_t)headroom.host, "resting", (json_int_t)headroom.resting, "free",
+			      (json_int_t)headroom.free, "unmapped", (json_int_t)headroom.unmapped));
 	snprintf(explain->left, sizeof(explain->left),
 		 "toward %s %u of the %u %s of %s are left, %u of them without a mapping; %u are held by sessions, %u "
-		 "by the host's sockets",
+		 "by the host's sockets, %u rest",
 		 explain->remote_text, headroom.free, headroom.ports, ports, address, headroom.unmapped, headroom.held,
-		 headroom.host);
+		 headroom.host, headroom.resting);
 }

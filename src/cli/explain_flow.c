@@ -102,6 +102,18 @@ static bool answer_quota(struct explain *explain, enum quota_item item)
 
 /* ---- what a search finds ---------------------------------------------------------------------------------------- */
 
+/* A socket of the host that is in the way; with --borrow any that sits on the port is. */
+static const struct host_socket *find_socket(const struct explain *explain, struct endpoint external)
+{
+	const struct sockets *sockets = explain->sockets;
+	const struct host_socket *socket = sockets_find(sockets, explain->proto, external, explain->remote);
+
+	for (size_t i = 0; !socket && platform_config()->borrow && i < sockets->num; i++)
+		if (sockets->socket[i].proto == explain->proto && sockets->socket[i].local.port == external.port)
+			socket = &sockets->socket[i];
+	return socket;
+}
+
 /* Who has an endpoint toward the remote: a session, or a process. */
 static void say_holder(struct explain *explain, json_t *record, struct endpoint external)
 {
@@ -116,7 +128,7 @@ static void say_holder(struct explain *explain, json_t *record, struct endpoint 
 		explain_say(explain, "the session of %s", internal);
 		return;
 	}
-	socket = sockets_find(explain->sockets, explain->proto, external, explain->remote);
+	socket = find_socket(explain, external);
 	json_object_set_new(record, "owner", json_string(socket ? "process" : "nobody"));
 	if (socket)
 		explain_socket(explain, record, socket);
@@ -135,7 +147,8 @@ static void say_obstacle(struct explain *explain, struct endpoint liked, bool ma
 	endpoint_format(liked, text);
 	json_object_set_new(record, "external", json_string(text));
 	explain_put(explain, "obstacle", record);
-	if (!mapped && explain->proto != IPPROTO_ICMP && !bitmap_has(platform_config()->ranges, be16_to_cpu(liked.port))) {
+	if (!mapped && explain->proto != IPPROTO_ICMP &&
+	    !bitmap_has(platform_config()->ranges, be16_to_cpu(liked.port))) {
 		json_object_set_new(record, "owner", json_string("ranges"));
 		explain_say(explain, "; %s, %u, is not in the ranges", what, be16_to_cpu(liked.port));
 	} else if (!mapped && table_find_inbound(explain->proto, liked, (struct endpoint){}, &row)) {
@@ -173,7 +186,10 @@ static void say_choice(struct explain *explain, const struct search *search, str
 	if (best && !shared)
 		return;
 	headroom_count(explain->sockets, explain->proto, external.addr, explain->remote, &headroom);
-	if (!best && shared)
+	if (!best && shared && mapped && headroom.unmapped)
+		explain_say(explain, "translated to one of the %u free ports of %s, for this flow alone",
+			    headroom.unmapped, address);
+	else if (!best && shared)
 		explain_say(explain, "translated to one of %u ports of %s that others use toward other remotes",
 			    headroom.free, address);
 	else if (!best)
@@ -197,7 +213,7 @@ static void say_sockets(struct explain *explain, __be32 external)
 	__u16 first, last;
 
 	ranges_from_config(platform_config(), &ours);
-	headroom_host_ports(explain->sockets, explain->proto, external, explain->remote, &ports);
+	headroom_kept_ports(explain->sockets, explain->proto, external, explain->remote, &ports);
 	ranges_intersect(&ports, &ours);
 	while (json_array_size(list) < MAX_NAMED && ranges_next(&ports, &port, &first, &last)) {
 		struct endpoint local = { .addr = external, .port = cpu_to_be16(first) };
@@ -215,24 +231,21 @@ static void say_sockets(struct explain *explain, __be32 external)
 static void answer_search(struct explain *explain)
 {
 	const struct config *config = platform_config();
-	struct pair session = {
-		.internal = explain->first,
-		.external.addr = config->external[0].addr,
-		.remote = explain->remote,
-		.proto = explain->proto,
-	};
-	struct endpoint liked = { .addr = session.external.addr, .port = explain->first.port };
+	struct pair session = { .internal = explain->first, .remote = explain->remote, .proto = explain->proto };
+	struct endpoint liked = {};
 	struct search search;
 	struct row mapping;
 	bool mapped;
 
-	mapped = table_find_outbound(explain->proto, explain->first, (struct endpoint){}, &mapping);
-	if (mapped)
-		liked = mapping.pair.external;
 	if (rehearse(explain->sockets, &session, &search)) {
 		explain_say(explain, "unknown, for want of memory");
 		return;
 	}
+	mapped = table_find_outbound(explain->proto, explain->first, (struct endpoint){}, &mapping);
+	liked.addr = config->external[search.home % MAX_EXTERNAL].addr;
+	liked.port = explain->first.port;
+	if (mapped)
+		liked = mapping.pair.external;
 	if (search.choice == CHOICE_NEW_MAPPING && answer_quota(explain, QUOTA_PORT)) {
 		return;
 	} else if (search.choice == CHOICE_NONE) {
@@ -242,7 +255,7 @@ static void answer_search(struct explain *explain)
 	} else {
 		say_choice(explain, &search, liked, mapped);
 	}
-	explain_headroom(explain, mapped ? liked.addr : search.session.external.addr);
+	explain_headroom(explain, liked.addr);
 }
 
 void explain_flow(struct explain *explain)

@@ -37,6 +37,18 @@ void headroom_host_ports(const struct sockets *sockets, __u8 proto, __be32 exter
 	}
 }
 
+void headroom_kept_ports(const struct sockets *sockets, __u8 proto, __be32 external, struct endpoint remote,
+			 struct ranges *ret_ports)
+{
+	const struct host_ports *host_ports = platform_host_ports(port_space(proto));
+
+	headroom_host_ports(sockets, proto, external, remote, ret_ports);
+	if (!platform_config()->borrow || !host_ports || proto == IPPROTO_ICMP)
+		return;
+	for (size_t i = 0; i < PORT_WORDS; i++)
+		ret_ports->word[i] |= READ_ONCE(host_ports->held[i]);
+}
+
 /* The ports that internal hosts may have. */
 static void our_ports(__u8 proto, struct ranges *ret_ports)
 {
@@ -54,29 +66,39 @@ static bool is_held(__u8 proto, struct endpoint external, struct endpoint remote
 	return store_find(&key) != INDEX_NONE;
 }
 
+static void count_port(__u8 proto, struct endpoint external, struct endpoint remote, bool kept,
+		       struct headroom *headroom)
+{
+	struct pair mapping;
+
+	headroom->ports++;
+	if (is_held(proto, external, remote)) {
+		headroom->held++;
+	} else if (kept) {
+		headroom->host++;
+	} else if (!mapping_find_external(proto, external.addr, external.port, &mapping)) {
+		headroom->free++;
+		headroom->unmapped++;
+	} else if (platform_config()->rest_s && mapping_rests(&mapping)) {
+		headroom->resting++;
+	} else {
+		headroom->free++;
+	}
+}
+
 void headroom_count(const struct sockets *sockets, __u8 proto, __be32 external, struct endpoint remote,
 		    struct headroom *ret_headroom)
 {
 	struct headroom headroom = {};
-	struct ranges ours, host;
+	struct ranges ours, kept;
 
 	our_ports(proto, &ours);
-	headroom_host_ports(sockets, proto, external, remote, &host);
+	headroom_kept_ports(sockets, proto, external, remote, &kept);
 	for (unsigned int port = 0; port < NUM_PORTS; port++) {
 		struct endpoint endpoint = { .addr = external, .port = cpu_to_be16(port) };
-		struct pair mapping;
 
-		if (!ranges_contain(&ours, port))
-			continue;
-		headroom.ports++;
-		if (is_held(proto, endpoint, remote)) {
-			headroom.held++;
-		} else if (ranges_contain(&host, port)) {
-			headroom.host++;
-		} else {
-			headroom.free++;
-			headroom.unmapped += !mapping_find_external(proto, endpoint.addr, endpoint.port, &mapping);
-		}
+		if (ranges_contain(&ours, port))
+			count_port(proto, endpoint, remote, ranges_contain(&kept, port), &headroom);
 	}
 	*ret_headroom = headroom;
 }

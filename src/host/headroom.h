@@ -12,6 +12,7 @@ struct headroom {
 	__u32 ports;    /* all of them */
 	__u32 held;     /* a session holds the tuple toward this remote */
 	__u32 host;     /* a socket of the host does, or with `borrow` sits on the port */
+	__u32 resting;  /* the mapping rests: the port is kept for the internal endpoint that had it */
 	__u32 free;     /* the others */
 	__u32 unmapped; /* of those: without a mapping */
 };
@@ -20,6 +21,12 @@ struct headroom {
  * connected to it, or to nobody. A TCP socket that is bound only receives nothing.
  */
 void headroom_host_ports(const struct sockets *sockets, __u8 proto, __be32 external, struct endpoint remote,
+			 struct ranges *ret_ports);
+
+/* The ports on which a search finds the host in the way: these, and with `borrow` all that a socket sits on. Acts on
+ * `platform`.
+ */
+void headroom_kept_ports(const struct sockets *sockets, __u8 proto, __be32 external, struct endpoint remote,
 			 struct ranges *ret_ports);
 
 /* Counts by look-ups of the store: acts on `platform` (table_open). For ICMP all identifiers count as ports. */

@@ -155,6 +155,104 @@ def test_bad_addresses(pair):
     assert bauta.explain("udp", f"{lab.A.address}:5000", "224.0.0.251:5353")["reason"] == "dropped-multicast"
 
 
+# ---- how the pool is shared
+
+
+def two_addresses(lab, ports, *options):
+    """A gateway with two external addresses; A's own one, and the other."""
+    lab.meet()
+    lab.R.ip("addr add 192.0.2.2/24 dev eth0")
+    bauta = lab.use(Bauta(ports, "--external", "192.0.2.1", "--external", "192.0.2.2", *options))
+    own = bauta.explain("udp", f"{lab.A.address}:50000", "192.0.2.8:9")["external"].split(":")[0]
+    return bauta, own, "192.0.2.1" if own == "192.0.2.2" else "192.0.2.2"
+
+
+def test_the_address_is_the_hosts_own(lab):
+    bauta, own, other = two_addresses(lab, "50000-50001")
+    server = lab.B.udp(7000)
+    for port in (50000, 50001):
+        found, _ = flow(lab, bauta, port, proto="udp")
+        assert (found["external"], found["headroom"]["external"]) == (f"{own}:{port}", own)
+        assert ask(lab.A.udp(port, remote=(lab.B.address, 7000)), server) == (own, port)
+    found, _ = flow(lab, bauta, 5002, proto="udp")
+    assert found["reason"] == "no-port" and found["headroom"]["external"] == own
+    assert left(found) == (2, 2, 0, 0, 0)
+    found = bauta.explain("udp", f"{other}:50000", "192.0.2.8:7000")
+    assert (found["side"], found["owner"]) == ("external", "nobody") and left(found) == (2, 0, 0, 2, 2)
+
+
+def test_spill(lab):
+    bauta, own, other = two_addresses(lab, "50000-50001", "--spill")
+    server = lab.B.udp(7000)
+    for port in (50000, 50001):
+        ask(lab.A.udp(port, remote=(lab.B.address, 7000)), server)
+    found, lines = flow(lab, bauta, 5002, proto="udp")
+    assert (found["choice"], found["headroom"]["external"]) == ("port", own)
+    assert f"one of the 2 free ports of {other}" in lines[0]
+    assert f"its own external address, {own}, has none left" in lines[0]
+    assert ask(lab.A.udp(5002, remote=(lab.B.address, 7000)), server)[0] == other
+
+
+def test_on_full_refuse(lab):
+    lab.meet()
+    bauta = lab.use(Bauta("50000", "--on-full", "refuse"))
+    server, other = lab.B.udp(7000), lab.B.udp(7001)
+    client = lab.A.udp(5000)
+    ask(client, server, (lab.B.address, 7000))
+    found, lines = flow(lab, bauta, 5001, proto="udp", remote_port=7001)
+    assert (found["outcome"], found["reason"]) == ("refused", "no-port")
+    assert left(found) == (1, 0, 0, 1, 0)
+    assert "1 of the 1 ports of 192.0.2.1 are left, 0 of them without a mapping" in lines[1]
+    found, _ = flow(lab, bauta, 5000, proto="udp", remote_port=7001)
+    assert found["choice"] == "mapping"
+    assert ask(client, other, (lab.B.address, 7001)) == (lab.R.external, 50000)
+    found, _ = owner(bauta, "udp", "192.0.2.1:50000", "192.0.2.9:7000")
+    assert "nobody else may" in found["text"]
+
+
+def test_rest(lab):
+    """With a clock that runs a hundred times faster a session ends in three seconds, and its port rests for 100 more."""
+    lab.meet()
+    bauta = lab.use(Bauta("50000-50001", "--rest", "10000", clock_factor=100))
+    server = lab.B.udp(7000)
+    clients = [lab.A.udp(port, remote=(lab.B.address, 7000)) for port in (50000, 50001)]
+    for client in clients:
+        ask(client, server)
+    bauta.wait_sessions(0, limit_s=15)
+    assert [(row["kind"], row["sessions"]) for row in bauta.mappings()] == [("resting", 0)] * 2
+    row = bauta.ports("udp")
+    assert (row["used"], row["resting"], row["free"]) == (2, 2, 0)
+    found, lines = flow(lab, bauta, 50000, proto="udp", host=lab.A2)
+    assert found["reason"] == "no-port"
+    assert found["obstacle"]["internal"] == f"{lab.A.address}:50000"
+    assert 0 < found["obstacle"]["rests_s"] <= 10000
+    assert f"is the mapping of {lab.A.address}:50000, which rests for another" in lines[0]
+    assert found["headroom"]["resting"] == 2 and left(found) == (2, 0, 0, 0, 0)
+    found, line = owner(bauta, "udp", "192.0.2.1:50000", "192.0.2.8:7000")
+    assert found["mapping"] == f"{lab.A.address}:50000" and 0 < found["rests_s"] <= 10000
+    assert "whose mapping rests for another" in line
+    found, _ = flow(lab, bauta, 50000, proto="udp")
+    assert (found["choice"], found["external"]) == ("mapping", "192.0.2.1:50000")
+    assert ask(clients[0], server) == (lab.R.external, 50000)
+
+
+def test_mapping_that_is_held_toward_this_remote(pair):
+    """The mapping stays what it is; this flow alone goes by another port."""
+    lab, bauta, server = pair
+    client = lab.A.udp(5000)
+    peer = ask(client, lab.B.udp(7001), (lab.B.address, 7001))
+    own = lab.R.udp(peer[1], remote=(lab.B.address, 7002))
+    found, lines = flow(lab, bauta, 5000, proto="udp", remote_port=7002)
+    assert (found["outcome"], found["choice"], found["external"]) == ("translated", "shared", None)
+    assert (found["obstacle"]["external"], found["obstacle"]["pid"]) == (text(peer), os.getpid())
+    assert "one of the 9 free ports of 192.0.2.1, for this flow alone" in lines[0]
+    assert f"its mapping, {text(peer)}, is held toward this remote by process {os.getpid()}" in lines[0]
+    assert ask(client, lab.B.udp(7002), (lab.B.address, 7002)) != peer
+    (row,) = [row for row in bauta.mappings() if row["kind"] == "shared"]
+    assert (row["internal"], row["sessions"]) == (None, 1), "the port's own mapping is of no internal endpoint"
+    own.close()
+
+
 # ---- an external tuple
 
 

@@ -91,12 +91,11 @@ static void nothing_changes(void **state)
 }
 
 /* Random flows over a small range, with sockets of the host on some ports: each is foretold, then sent. */
-static void what_is_foretold_comes_true(void **state)
+static void foretell_and_send(__u8 on_full, __u32 rest_s, unsigned int seen[NUM_REASON])
 {
-	unsigned int seen[NUM_REASON] = {};
-
-	(void)state;
 	open_gateway("40000-40007");
+	gateway.world.config.on_full = on_full;
+	gateway.world.config.rest_s = rest_s;
 	add_socket(IPPROTO_UDP, at("0.0.0.0", 40001), at("0.0.0.0", 0));
 	add_socket(IPPROTO_UDP, at(EXTERNAL, 40002), at(REMOTE, 1));
 	add_socket(IPPROTO_UDP, at("203.0.113.1", 40003), at("0.0.0.0", 0));
@@ -105,7 +104,7 @@ static void what_is_foretold_comes_true(void **state)
 		struct endpoint internal =
 			at(platform_random() % 2 ? INTERNAL : OTHER_INTERNAL, 39998 + platform_random() % 14);
 		struct endpoint remote = at(platform_random() % 2 ? REMOTE : OTHER_REMOTE, 1 + platform_random() % 2);
-			struct endpoint external = {}, known;
+		struct endpoint external = {}, known;
 		struct search search = rehearse_flow(IPPROTO_UDP, internal, remote);
 		enum reason reason;
 		__u32 life;
@@ -126,8 +125,20 @@ static void what_is_foretold_comes_true(void **state)
 			gateway_sweep(&gateway);
 		}
 	}
-	assert_true(seen[TRANSLATED_NEW] && seen[TRANSLATED_SHARED] && seen[REFUSED_NO_PORT]);
 	gateway_close(&gateway);
+}
+
+static void what_is_foretold_comes_true(void **state)
+{
+	unsigned int shared[NUM_REASON] = {}, refused[NUM_REASON] = {}, rested[NUM_REASON] = {};
+
+	(void)state;
+	foretell_and_send(ON_FULL_SHARE, 0, shared);
+	assert_true(shared[TRANSLATED_NEW] && shared[TRANSLATED_SHARED] && shared[REFUSED_NO_PORT]);
+	foretell_and_send(ON_FULL_REFUSE, 0, refused);
+	assert_true(refused[TRANSLATED_NEW] && refused[REFUSED_NO_PORT]);
+	foretell_and_send(ON_FULL_SHARE, 1000, rested);
+	assert_true(rested[TRANSLATED_NEW] && rested[REFUSED_NO_PORT]);
 }
 
 /* As many sessions succeed as there were ports left; then none is. */
@@ -158,6 +169,50 @@ static void what_is_left_can_be_had(void **state)
 	assert_int_equal(headroom.held, 19);
 	assert_int_equal(headroom.free, 0);
 	assert_int_equal(headroom.unmapped, 0);
+	gateway_close(&gateway);
+}
+
+/* A port that rests is kept for the endpoint that had it, and is not among those that are left. */
+static void what_rests_is_not_left(void **state)
+{
+	struct endpoint remote = at(REMOTE, 53), external;
+	struct headroom headroom;
+
+	(void)state;
+	open_gateway("40000-40003");
+	gateway.world.config.rest_s = 1000;
+	gateway_send(&gateway, IPPROTO_UDP, at(INTERNAL, 40001), remote, &external);
+	for (int i = 0; i < 2; i++) {
+		platform.now += 400;
+		gateway_sweep(&gateway);
+	}
+	headroom_count(&sockets, IPPROTO_UDP, inet_addr(EXTERNAL), remote, &headroom);
+	assert_int_equal(headroom.resting, 1);
+	assert_int_equal(headroom.free, 3);
+	assert_int_equal(headroom.unmapped, 3);
+	gateway_close(&gateway);
+}
+
+/* With --borrow a socket keeps its port, whomever it talks to. */
+static void borrowed_ports_are_not_left(void **state)
+{
+	static struct host_ports host_ports[2];
+	struct headroom headroom;
+
+	(void)state;
+	open_gateway("40000-40003");
+	host_ports[SPACE_UDP].held[40002 / 64] |= 1ull << 40002 % 64;
+	platform.host_ports = host_ports;
+	headroom_count(&sockets, IPPROTO_UDP, inet_addr(EXTERNAL), at(REMOTE, 53), &headroom);
+	assert_int_equal(headroom.host, 0);
+	gateway.world.config.borrow = 1;
+	headroom_count(&sockets, IPPROTO_UDP, inet_addr(EXTERNAL), at(REMOTE, 53), &headroom);
+	assert_int_equal(headroom.host, 1);
+	assert_int_equal(headroom.free, 3);
+	assert_int_not_equal(rehearse_flow(IPPROTO_UDP, at(INTERNAL, 40002), at(REMOTE, 53)).session.external.port,
+			     htons(40002));
+	headroom_count(&sockets, IPPROTO_TCP, inet_addr(EXTERNAL), at(REMOTE, 53), &headroom);
+	assert_int_equal(headroom.host, 0);
 	gateway_close(&gateway);
 }
 
@@ -206,6 +261,8 @@ int main(void)
 		cmocka_unit_test(nothing_changes),
 		cmocka_unit_test(what_is_foretold_comes_true),
 		cmocka_unit_test(what_is_left_can_be_had),
+		cmocka_unit_test(what_rests_is_not_left),
+		cmocka_unit_test(borrowed_ports_are_not_left),
 		cmocka_unit_test(identifiers_have_no_ranges_and_no_sockets),
 		cmocka_unit_test(bound_sockets_receive_nothing),
 	};
