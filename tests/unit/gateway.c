@@ -179,9 +179,13 @@ __u32 gateway_sweep(struct gateway *gateway)
 	struct session_room room;
 	__u32 num_removed = 0;
 
-	for (__u32 i = 0; i < gateway->world.num_entries; i++)
-		if (!(store_entry(i)->flags & ENTRY_INBOUND) && session_mark(&gateway->world.config, i) &&
-		    session_reap(i, EXPIRE_GRACE_S, &room))
+	for (__u32 i = 0; i < gateway->world.num_entries; i++) {
+		if (store_entry(i)->flags & ENTRY_INBOUND)
+			continue;
+		if (session_mark(&gateway->world.config, i) && session_reap(i, EXPIRE_GRACE_S, &room))
 			num_removed++;
+		else
+			mapping_reap(i, gateway->world.config.rest_s);
+	}
 	return num_removed;
 }
