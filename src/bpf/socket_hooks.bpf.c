@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the host's programs are told when they ask for a tuple that the NAT holds: EADDRINUSE, from connect() and sendto().
+/* What the host's programs are told when they ask for a tuple, or with `borrow` for a port, that the NAT holds: EADDRINUSE,
+ * from connect(), sendto() and bind().
  *
  * A program that chose its port itself must have that port or an error. One that left the choice to the kernel does not mind
  * which port it has, and is let go: tc egress translates its flow. So who chose matters; the kernel notes it in the
@@ -7,8 +8,13 @@
  * kernel does not describe itself or does not let us look, a port outside of the range that it chooses from counts as the
  * program's choice.
  *
+ * With `borrow` a port is the NAT's or the host's, whatever the remote. A bind to a port with a mapping is refused before
+ * the kernel does anything, and looked at again when the kernel has given the port and it is noted as the host's: of the
+ * NAT and a program who take one port at the same moment, at least one sees the other. That second look also finds
+ * ports that the kernel chose; it does not choose again, so bind() fails there too.
+ *
  * These programs are asked about every such call on the machine. Those of other network namespaces are let go at once, and
- * of the others a look-up in the store decides. They take no lock and change nothing but counters.
+ * of the others a look-up or two decide. They take no lock and change nothing but counters and the map of the host's ports.
  */
 #include <linux/bpf.h>
 #include <linux/in.h>
@@ -16,7 +22,9 @@
 #include <bpf/bpf_helpers.h>
 
 #include "addr.h"
+#include "host_port.h"
 #include "platform.h"
+#include "pool.h"
 #include "report.h"
 #include "store.h"
 
@@ -34,39 +42,61 @@ const volatile __u64 netns_cookie;
 const volatile __u32 port_lock_offset;
 const volatile __u32 port_lock_mask;
 
+/* The same for a socket of IPv6 that leaves IPv4 alone. */
+const volatile __u32 v6only_offset;
+const volatile __u32 v6only_mask;
+
 /* The ports that the kernel chooses from, in case that it is not known: host order, both included. */
 const volatile __u32 ephemeral_first;
 const volatile __u32 ephemeral_last;
+
+/* The verifier wants to see that a hook returns 0 or 1, and loses sight of a value that was put aside on the stack. */
+static __always_inline int answer(int verdict)
+{
+	OPTIMIZER_HIDE_VAR(verdict);
+	return verdict & 1;
+}
 
 static __always_inline bool is_ours(void *ctx)
 {
 	return bpf_get_netns_cookie(ctx) == netns_cookie;
 }
 
-/* Whether the program chose the port of its socket. The verifier allows no arithmetic on a pointer to a socket; on its copy,
- * a mere number, it does.
- */
+/* A byte of struct sock. The verifier allows no arithmetic on a pointer to a socket; on its copy, a mere number, it does. */
+static __always_inline bool read_sock(void *sk, __u32 offset, __u8 *ret_byte)
+{
+	void *volatile pointer = sk;
+	__u64 address = 0;
+
+	return !bpf_probe_read_kernel(&address, sizeof(address), (const void *)&pointer) &&
+	       !bpf_probe_read_kernel(ret_byte, sizeof(*ret_byte), (const void *)(address + offset));
+}
+
 static __always_inline bool is_chosen_by_program(struct bpf_sock *sk)
 {
-	struct bpf_sock *volatile pointer = sk;
-	__u64 address = 0;
 	__u8 byte = 0;
 
 	if (!port_lock_mask)
 		return sk->src_port < ephemeral_first || sk->src_port > ephemeral_last;
-	if (bpf_probe_read_kernel(&address, sizeof(address), (const void *)&pointer) ||
-	    bpf_probe_read_kernel(&byte, sizeof(byte), (const void *)(address + port_lock_offset)))
-		return true;
-	return byte & port_lock_mask;
+	return !read_sock(sk, port_lock_offset, &byte) || (byte & port_lock_mask);
 }
 
-/* Counts a call that was denied, keeps it, tells of it. `owner` is whose the tuple is. */
+static __always_inline bool is_v6only(void *sk)
+{
+	__u8 byte = 0;
+
+	return v6only_mask && read_sock(sk, v6only_offset, &byte) && (byte & v6only_mask);
+}
+
+/* Counts a call that was denied, keeps it, tells of it. `owner` is whose the tuple or the port is; zero: nobody's in
+ * particular.
+ */
 static __always_inline int deny(enum reason reason, const struct tuple *outbound, const struct endpoint *owner)
 {
 	struct event event = {
 		.reason = reason,
 		.proto = outbound->proto,
-		.owner = OWNER_SESSION,
+		.owner = owner->addr ? OWNER_SESSION : OWNER_NONE,
 		.from_host = 1,
 		.src = outbound->src,
 		.sport = outbound->sport,
@@ -136,7 +166,7 @@ int bauta_connect4(struct bpf_sock_addr *ctx)
 
 	if (!is_ours(ctx) || !sk)
 		return ALLOW;
-	return judge(ctx, sk->src_ip4, ctx->user_ip4, DENIED_CONNECT);
+	return answer(judge(ctx, sk->src_ip4, ctx->user_ip4, DENIED_CONNECT));
 }
 
 /* A socket of IPv6 that connects to an IPv4 address does not come by connect4. */
@@ -149,7 +179,7 @@ int bauta_connect6(struct bpf_sock_addr *ctx)
 		return ALLOW;
 	if (ctx->user_ip6[0] || ctx->user_ip6[1] || ctx->user_ip6[2] != IPV4_IN_IPV6)
 		return ALLOW;
-	return judge(ctx, sk->src_ip4, ctx->user_ip6[3], DENIED_CONNECT);
+	return answer(judge(ctx, sk->src_ip4, ctx->user_ip6[3], DENIED_CONNECT));
 }
 
 /* Sockets of IPv6 that send to an IPv4 address come here too. */
@@ -158,5 +188,150 @@ int bauta_sendmsg4(struct bpf_sock_addr *ctx)
 {
 	if (!is_ours(ctx))
 		return ALLOW;
-	return judge(ctx, ctx->msg_src_ip4, ctx->user_ip4, DENIED_SEND);
+	return answer(judge(ctx, ctx->msg_src_ip4, ctx->user_ip4, DENIED_SEND));
+}
+
+/* ---- borrowed ports -------------------------------------------------------------------------------------------- */
+
+/* Whose the mapping of an external endpoint is. Zero if it has just gone, or is the port's own. */
+static __always_inline struct endpoint mapping_owner(__u8 proto, __be32 addr, __be16 port)
+{
+	struct key key = { .direction = ENTRY_INBOUND };
+	struct endpoint nobody = {};
+	struct found found = {};
+
+	key.tuple.dst = addr;
+	key.tuple.dport = port;
+	key.tuple.proto = proto;
+	if (!store_get(&key, &found) || (found.new.addr == addr &&found.new.port == port))
+		return nobody;
+	return found.new;
+}
+
+/* A search among the pools of all external addresses. */
+struct bind_search {
+	__be32 addr; /* of the socket; 0: any */
+	__u16 port;  /* host order */
+	__u16 space;
+	__be32 in_use; /* the external address on which the NAT uses the port; 0: none */
+};
+
+static long bind_search_step(__u32 n, void *ctx)
+{
+	struct bind_search *search = ctx;
+	struct header *header = platform_header();
+	struct pool *pool;
+	__be32 external;
+
+	if (!header || n >= MAX_EXTERNAL || n >= READ_ONCE(header->num_pool_addrs))
+		return 1;
+	external = READ_ONCE(header->pool_addr[n]);
+	if (!external || (search->addr && search->addr != external))
+		return 0;
+	pool = platform_pool(n * NUM_SPACE + search->space);
+	if (!pool || !bitmap_has(pool->used, search->port))
+		return 0;
+	search->in_use = external;
+	return 1;
+}
+
+/* A socket that wants, or has just got, this endpoint. */
+static __always_inline int judge_bind(__u32 proto, __be32 addr, __be16 port)
+{
+	struct bind_search search = {
+		.addr = addr,
+		.port = be16_to_cpu(port),
+		.space = proto == IPPROTO_TCP ? SPACE_TCP : SPACE_UDP,
+	};
+	struct tuple own = {};
+	struct endpoint owner;
+
+	platform_loop(MAX_EXTERNAL, bind_search_step, &search);
+	if (!search.in_use)
+		return ALLOW;
+	own.src = search.in_use;
+	own.sport = port;
+	own.proto = proto;
+	owner = mapping_owner(proto, search.in_use, port);
+	return deny(DENIED_BIND, &own, &owner);
+}
+
+/* Whether a bind concerns the NAT. */
+static __always_inline bool is_borrowed(__u32 proto, __be32 addr, __be16 port)
+{
+	const struct config *cfg;
+
+	if (!port || (proto != IPPROTO_TCP && proto != IPPROTO_UDP) || host_port_is_loopback(addr))
+		return false;
+	cfg = platform_config();
+	return cfg && cfg->borrow;
+}
+
+static __always_inline int before_bind(struct bpf_sock_addr *ctx, __be32 addr)
+{
+	return is_borrowed(ctx->protocol, addr, ctx->user_port) ? judge_bind(ctx->protocol, addr, ctx->user_port)
+								: ALLOW;
+}
+
+static __always_inline int after_bind(struct bpf_sock *sk, __be32 addr)
+{
+	__be16 port = bpf_htons(sk->src_port);
+
+	if (!is_borrowed(sk->protocol, addr, port))
+		return ALLOW;
+	host_port_note(sk->protocol, port);
+	return judge_bind(sk->protocol, addr, port);
+}
+
+SEC("cgroup/bind4")
+int bauta_bind4(struct bpf_sock_addr *ctx)
+{
+	return is_ours(ctx) ? answer(before_bind(ctx, ctx->user_ip4)) : ALLOW;
+}
+
+SEC("cgroup/post_bind4")
+int bauta_post_bind4(struct bpf_sock *sk)
+{
+	return is_ours(sk) ? answer(after_bind(sk, sk->src_ip4)) : ALLOW;
+}
+
+/* The IPv4 address that a socket of IPv6 takes with this address: 0 is any. False if it takes none. */
+static __always_inline bool ipv4_of(const __u32 addr[4], void *sk, __be32 *ret_addr)
+{
+	if (addr[0] || addr[1] || (addr[2] && addr[2] != IPV4_IN_IPV6))
+		return false;
+	if (!addr[2] && (addr[3] || is_v6only(sk)))
+		return false;
+	*ret_addr = addr[3];
+	return true;
+}
+
+SEC("cgroup/bind6")
+int bauta_bind6(struct bpf_sock_addr *ctx)
+{
+	__u32 addr6[4];
+	__be32 addr;
+
+	if (!is_ours(ctx) || !ctx->sk)
+		return ALLOW;
+	addr6[0] = ctx->user_ip6[0];
+	addr6[1] = ctx->user_ip6[1];
+	addr6[2] = ctx->user_ip6[2];
+	addr6[3] = ctx->user_ip6[3];
+	return ipv4_of(addr6, ctx->sk, &addr) ? answer(before_bind(ctx, addr)) : ALLOW;
+}
+
+SEC("cgroup/post_bind6")
+int bauta_post_bind6(struct bpf_sock *sk)
+{
+	__u32 addr6[4];
+	__be32 addr;
+
+	if (!is_ours(sk))
+		return ALLOW;
+	addr6[0] = sk->src_ip6[0];
+	addr6[1] = sk->src_ip6[1];
+	addr6[2] = sk->src_ip6[2];
+	addr6[3] = sk->src_ip6[3];
+	return ipv4_of(addr6, sk, &addr) ? answer(after_bind(sk, addr)) : ALLOW;
 }

@@ -21,7 +21,7 @@ static json_t *list_hooks(const struct instance *instance, __u32 ifindex)
 		json_array_append_new(list, json_string("egress"));
 	for (int i = 0; i < NUM_CGROUP_HOOK; i++)
 		if (cgroup_is_at(instance, i))
-			json_array_append_new(list, json_string(cgroup_hook_name[i]));
+			json_array_append_new(list, json_string(cgroup_hook_info[i].name));
 	return list;
 }
 

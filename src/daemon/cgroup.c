@@ -27,16 +27,14 @@
 #define FIRST_EPHEMERAL 32768 /* of ip_local_port_range, where nobody has changed it */
 #define LAST_EPHEMERAL 60999
 
-const char *const cgroup_hook_name[NUM_CGROUP_HOOK] = {
-	[CGROUP_CONNECT4] = "connect4",
-	[CGROUP_CONNECT6] = "connect6",
-	[CGROUP_SENDMSG4] = "sendmsg4",
-};
-
-static const enum bpf_attach_type attach_type[NUM_CGROUP_HOOK] = {
-	[CGROUP_CONNECT4] = BPF_CGROUP_INET4_CONNECT,
-	[CGROUP_CONNECT6] = BPF_CGROUP_INET6_CONNECT,
-	[CGROUP_SENDMSG4] = BPF_CGROUP_UDP4_SENDMSG,
+const struct cgroup_hook_info cgroup_hook_info[NUM_CGROUP_HOOK] = {
+	[CGROUP_CONNECT4] = { "connect4", BPF_CGROUP_INET4_CONNECT, CGROUP_ALWAYS },
+	[CGROUP_CONNECT6] = { "connect6", BPF_CGROUP_INET6_CONNECT, CGROUP_ALWAYS },
+	[CGROUP_SENDMSG4] = { "sendmsg4", BPF_CGROUP_UDP4_SENDMSG, CGROUP_ALWAYS },
+	[CGROUP_BIND4] = { "bind4", BPF_CGROUP_INET4_BIND, CGROUP_BORROW },
+	[CGROUP_BIND6] = { "bind6", BPF_CGROUP_INET6_BIND, CGROUP_BORROW },
+	[CGROUP_POST_BIND4] = { "post_bind4", BPF_CGROUP_INET4_POST_BIND, CGROUP_BORROW },
+	[CGROUP_POST_BIND6] = { "post_bind6", BPF_CGROUP_INET6_POST_BIND, CGROUP_BORROW },
 };
 
 /* ---- the root ------------------------------------------------------------------------------------------------- */
@@ -61,25 +59,45 @@ static int open_root(void)
 
 /* ---- loading -------------------------------------------------------------------------------------------------- */
 
-/* Which bit of struct sock says that the program chose the port: its number, counted from the first bit of the first byte
- * as little-endian machines do; 0 if the kernel does not describe itself.
- */
-static __u32 find_port_lock(void)
+/* Bits of struct sock, by their number; 0: the kernel does not describe itself. */
+struct sock_bits {
+	__u32 port_lock; /* the program chose the port */
+	__u32 v6only;    /* it leaves IPv4 alone */
+};
+
+/* The number of the first bit of a member; 0 if there is none by that name. */
+static __u32 find_member(const struct btf *btf, const char *in, const char *name)
+{
+	int id = btf__find_by_name_kind(btf, in, BTF_KIND_STRUCT);
+	const struct btf_type *type = id > 0 ? btf__type_by_id(btf, id) : NULL;
+
+	for (__u32 i = 0; type && i < btf_vlen(type); i++)
+		if (strcmp(btf__name_by_offset(btf, btf_members(type)[i].name_off), name) == 0)
+			return btf_member_bit_offset(type, i);
+	return 0;
+}
+
+/* Counted as little-endian machines do. */
+static struct sock_bits find_sock_bits(void)
 {
 	struct btf *btf = btf__load_vmlinux_btf();
-	const struct btf_type *sock;
-	__u32 bit = 0;
-	int id;
+	struct sock_bits bits = {};
 
 	if (libbpf_get_error(btf))
-		return 0;
-	id = btf__find_by_name_kind(btf, "sock", BTF_KIND_STRUCT);
-	sock = id > 0 ? btf__type_by_id(btf, id) : NULL;
-	for (__u32 i = 0; sock && i < btf_vlen(sock); i++)
-		if (strcmp(btf__name_by_offset(btf, btf_members(sock)[i].name_off), "sk_userlocks") == 0)
-			bit = btf_member_bit_offset(sock, i) + PORT_LOCK_BIT;
+		return bits;
+	bits.port_lock = find_member(btf, "sock", "sk_userlocks");
+	if (bits.port_lock)
+		bits.port_lock += PORT_LOCK_BIT;
+	/* what struct sock begins with */
+	bits.v6only = find_member(btf, "sock_common", "skc_ipv6only");
 	btf__free(btf);
-	return bit;
+	return bits;
+}
+
+static void set_bit(const volatile __u32 *offset, const volatile __u32 *mask, __u32 bit)
+{
+	*(__u32 *)offset = bit / 8;
+	*(__u32 *)mask = bit ? 1u << bit % 8 : 0;
 }
 
 static void set_ephemeral(struct socket_hooks *hooks)
@@ -109,9 +127,21 @@ static int reuse_maps(struct socket_hooks *hooks, const struct bpf_object *tc)
 	return err;
 }
 
-/* `port_lock` as find_port_lock() says. */
-static int load(const struct instance *instance, const struct bpf_object *tc, const struct header *header,
-		__u32 port_lock, struct socket_hooks **ret_hooks)
+static struct bpf_program *program_of(const struct socket_hooks *hooks, enum cgroup_hook hook)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "bauta_%s", cgroup_hook_info[hook].name);
+	return bpf_object__find_program_by_name(hooks->obj, name);
+}
+
+static bool is_wanted(enum cgroup_hook hook, bool borrow)
+{
+	return borrow || cgroup_hook_info[hook].when == CGROUP_ALWAYS;
+}
+
+static int load(const struct instance *instance, const struct bpf_object *tc, const struct header *header, bool borrow,
+		struct sock_bits bits, struct socket_hooks **ret_hooks)
 {
 	struct socket_hooks *hooks = socket_hooks__open();
 	int err;
@@ -121,9 +151,11 @@ static int load(const struct instance *instance, const struct bpf_object *tc, co
 	memcpy((void *)&hooks->rodata->shape, &header->shape, sizeof(header->shape));
 	*(__u64 *)&hooks->rodata->clock_mult = header->clock.mult;
 	*(__u64 *)&hooks->rodata->netns_cookie = instance->cookie;
-	*(__u32 *)&hooks->rodata->port_lock_offset = port_lock / 8;
-	*(__u32 *)&hooks->rodata->port_lock_mask = port_lock ? 1u << port_lock % 8 : 0;
+	set_bit(&hooks->rodata->port_lock_offset, &hooks->rodata->port_lock_mask, bits.port_lock);
+	set_bit(&hooks->rodata->v6only_offset, &hooks->rodata->v6only_mask, bits.v6only);
 	set_ephemeral(hooks);
+	for (int i = 0; i < NUM_CGROUP_HOOK; i++)
+		bpf_program__set_autoload(program_of(hooks, i), is_wanted(i, borrow));
 	err = reuse_maps(hooks, tc);
 	if (!err)
 		err = socket_hooks__load(hooks);
@@ -140,7 +172,7 @@ static char *link_pin(const struct instance *instance, enum cgroup_hook hook, ch
 {
 	char name[32];
 
-	snprintf(name, sizeof(name), "hook-%s", cgroup_hook_name[hook]);
+	snprintf(name, sizeof(name), "hook-%s", cgroup_hook_info[hook].name);
 	return instance_pin(instance, name, path);
 }
 
@@ -173,7 +205,7 @@ static int attach(const struct instance *instance, enum cgroup_hook hook, int ro
 		err = bpf_link_update(link, program, NULL);
 	} else {
 		unlink(path);
-		link = bpf_link_create(program, root, attach_type[hook], NULL);
+		link = bpf_link_create(program, root, cgroup_hook_info[hook].type, NULL);
 		if (link < 0)
 			return link;
 		err = bpf_obj_pin(link, path);
@@ -195,18 +227,18 @@ static void detach(const struct instance *instance, enum cgroup_hook hook)
 	unlink(path);
 }
 
-static int attach_all(const struct instance *instance, const struct socket_hooks *hooks, int root)
+static int attach_all(const struct instance *instance, const struct socket_hooks *hooks, bool borrow, int root)
 {
-	const struct bpf_program *program[NUM_CGROUP_HOOK] = {
-		[CGROUP_CONNECT4] = hooks->progs.bauta_connect4,
-		[CGROUP_CONNECT6] = hooks->progs.bauta_connect6,
-		[CGROUP_SENDMSG4] = hooks->progs.bauta_sendmsg4,
-	};
 	bool new[NUM_CGROUP_HOOK] = {};
 
 	for (int i = 0; i < NUM_CGROUP_HOOK; i++) {
-		int err = attach(instance, i, root, bpf_program__fd(program[i]), &new[i]);
+		int err;
 
+		if (!is_wanted(i, borrow)) {
+			detach(instance, i); /* what an earlier run wanted */
+			continue;
+		}
+		err = attach(instance, i, root, bpf_program__fd(program_of(hooks, i)), &new[i]);
 		if (!err)
 			continue;
 		while (--i >= 0)
@@ -218,23 +250,23 @@ static int attach_all(const struct instance *instance, const struct socket_hooks
 }
 
 int cgroup_attach(const struct instance *instance, const struct bpf_object *tc, const struct header *header,
-		  struct fault *fault)
+		  bool borrow, struct fault *fault)
 {
-	__u32 port_lock = find_port_lock();
+	struct sock_bits bits = find_sock_bits();
 	struct socket_hooks *hooks;
 	int root, err;
 
 	root = open_root();
 	if (root < 0)
 		return fault_set_errno(fault, -root, "cannot open the root of the cgroups (needed: CONFIG_CGROUPS)");
-	err = load(instance, tc, header, port_lock, &hooks);
+	err = load(instance, tc, header, borrow, bits, &hooks);
 	/* A kernel that is locked down lets no program look into its memory. */
-	if (err && port_lock)
-		err = load(instance, tc, header, 0, &hooks);
+	if (err && (bits.port_lock || bits.v6only))
+		err = load(instance, tc, header, borrow, (struct sock_bits){}, &hooks);
 	if (err) {
 		fault_set_errno(fault, -err, "cannot load the socket hooks (needed: CONFIG_CGROUP_BPF)");
 	} else {
-		err = attach_all(instance, hooks, root);
+		err = attach_all(instance, hooks, borrow, root);
 		if (err)
 			fault_set_errno(fault, -err, "cannot attach the socket hooks to the root of the cgroups");
 		socket_hooks__destroy(hooks);

@@ -5,6 +5,7 @@
 #ifndef BAUTA_CGROUP_H
 #define BAUTA_CGROUP_H
 
+#include <linux/bpf.h>
 #include <stdbool.h>
 
 #include "contract.h"
@@ -17,18 +18,25 @@ enum cgroup_hook {
 	CGROUP_CONNECT4,
 	CGROUP_CONNECT6,
 	CGROUP_SENDMSG4,
+	CGROUP_BIND4,
+	CGROUP_BIND6,
+	CGROUP_POST_BIND4,
+	CGROUP_POST_BIND6,
 	NUM_CGROUP_HOOK,
 };
 
-/* As in "show status". */
-extern const char *const cgroup_hook_name[NUM_CGROUP_HOOK];
+extern const struct cgroup_hook_info {
+	const char *name; /* as in "show status" */
+	enum bpf_attach_type type;
+	enum { CGROUP_ALWAYS, CGROUP_BORROW } when;
+} cgroup_hook_info[NUM_CGROUP_HOOK];
 
-/* Loads the programs with the maps of `tc`, by their names, and attaches them; each takes the place of what an earlier run
- * has attached for this instance, at once. They stay when this process ends. On failure what was there before is
+/* Loads the programs with the maps of `tc`, by their names, and attaches those that are wanted; each takes the place of what
+ * an earlier run has attached for this instance, at once. They stay when this process ends. On failure what was there before is
  * there still.
  */
 int cgroup_attach(const struct instance *instance, const struct bpf_object *tc, const struct header *header,
-		  struct fault *fault);
+		  bool borrow, struct fault *fault);
 
 /* Whether this hook of the instance is attached. */
 bool cgroup_is_at(const struct instance *instance, enum cgroup_hook hook);

@@ -27,6 +27,7 @@
 #include "event_socket.h"
 #include "fault.h"
 #include "follow.h"
+#include "host_ports.h"
 #include "instance.h"
 #include "log.h"
 #include "precheck.h"
@@ -35,6 +36,7 @@
 #include "systemd.h"
 
 #define POLL_MS 2000
+#define HOST_PORTS_MS 1000
 
 enum watched {
 	WATCH_TERM,
@@ -44,6 +46,7 @@ enum watched {
 	WATCH_EVENTS,
 	WATCH_SWEEP,
 	WATCH_POLL,
+	WATCH_HOST_PORTS,
 	NUM_WATCH,
 };
 
@@ -58,6 +61,7 @@ struct daemon {
 	struct event_log *log;
 	struct event_base *base;
 	struct event *watch[NUM_WATCH];
+	struct fault host_ports_complaint; /* "" when all is well */
 };
 
 /* ---- the loop ------------------------------------------------------------------------------------------------- */
@@ -133,6 +137,28 @@ static void poll_everything(evutil_socket_t fd, short what, void *context)
 	event_log_poll(daemon->log);
 }
 
+/* With --borrow: which ports are the host's. */
+static void list_host_ports(struct daemon *daemon)
+{
+	struct host_ports *ports = daemon->dataplane.table.host_ports;
+	struct fault fault;
+
+	if (!ports || !host_ports_update(ports, &fault)) {
+		daemon->host_ports_complaint.text[0] = '\0';
+		return;
+	}
+	if (strcmp(fault.text, daemon->host_ports_complaint.text) != 0)
+		log_warn("%s; ports whose sockets are closed stay the host's until they can be listed", fault.text);
+	daemon->host_ports_complaint = fault;
+}
+
+static void look_at_sockets(evutil_socket_t fd, short what, void *context)
+{
+	(void)fd;
+	(void)what;
+	list_host_ports(context);
+}
+
 static int watch(struct daemon *daemon, enum watched which, int fd, short what, event_callback_fn call, __u32 every_ms)
 {
 	const struct timeval every = { .tv_sec = every_ms / 1000, .tv_usec = every_ms % 1000 * 1000 };
@@ -155,6 +181,8 @@ static int watch_all(struct daemon *daemon, struct fault *fault)
 	    watch(daemon, WATCH_SWEEP, -1, EV_TIMEOUT, sweep, daemon->sweep.tick_ms) ||
 	    watch(daemon, WATCH_POLL, -1, EV_TIMEOUT, poll_everything, POLL_MS))
 		return fault_set_errno(fault, errno, "cannot watch signals, timers and sockets");
+	if (daemon->options->borrow && watch(daemon, WATCH_HOST_PORTS, -1, EV_TIMEOUT, look_at_sockets, HOST_PORTS_MS))
+		return fault_set_errno(fault, errno, "cannot set a timer");
 	return 0;
 }
 
@@ -208,7 +236,7 @@ static void attach_sockets(struct daemon *daemon)
 {
 	struct fault fault;
 
-	if (dataplane_attach_sockets(&daemon->dataplane, &fault))
+	if (dataplane_attach_sockets(&daemon->dataplane, daemon->options->borrow, &fault))
 		log_warn("%s; without them a program of this machine that wants a tuple which a session holds is not "
 			 "told EADDRINUSE: its packets leave from another port, or are refused",
 			 fault.text);
@@ -251,6 +279,9 @@ static int start(struct daemon *daemon, struct fault *fault)
 		return err;
 	sweep_init(&daemon->sweep, &daemon->dataplane);
 	err = open_loop(daemon, fault);
+	/* before the first packet can take a port */
+	if (!err && daemon->options->borrow)
+		list_host_ports(daemon);
 	if (!err)
 		err = follow_start(&daemon->follow, &daemon->dataplane, &daemon->sweep, fault);
 	if (!err)

@@ -433,9 +433,9 @@ int dataplane_detach(const struct instance *instance, __u32 ifindex, unsigned in
 	return attach_remove(instance->iface, ifindex, is_qdisc_ours(instance, ifindex), ret_removed, fault);
 }
 
-int dataplane_attach_sockets(struct dataplane *dataplane, struct fault *fault)
+int dataplane_attach_sockets(struct dataplane *dataplane, bool borrow, struct fault *fault)
 {
-	return cgroup_attach(dataplane->instance, dataplane->programs->obj, dataplane->table.header, fault);
+	return cgroup_attach(dataplane->instance, dataplane->programs->obj, dataplane->table.header, borrow, fault);
 }
 
 int dataplane_configure(struct dataplane *dataplane, const struct config *config, struct fault *fault)

@@ -48,7 +48,7 @@ int dataplane_attach(struct dataplane *dataplane, __u32 ifindex, struct fault *f
 int dataplane_detach(const struct instance *instance, __u32 ifindex, unsigned int *ret_removed, struct fault *fault);
 
 /* Attaches the socket hooks, or replaces those that are there. The data plane does without them, if it must. */
-int dataplane_attach_sockets(struct dataplane *dataplane, struct fault *fault);
+int dataplane_attach_sockets(struct dataplane *dataplane, bool borrow, struct fault *fault);
 
 /* Makes this the configuration, in dataplane->table.config too. */
 int dataplane_configure(struct dataplane *dataplane, const struct config *config, struct fault *fault);

@@ -3,6 +3,7 @@
 A tuple has one owner, whoever came first keeps it, and the other is moved to another port or told at once."""
 
 import errno
+import socket
 import time
 
 import pytest
@@ -34,6 +35,13 @@ def told_at_once(connect):
     assert not isinstance(refused.value, TimeoutError)
     assert time.monotonic() - start < AT_ONCE_S
     return refused.value.errno
+
+
+def connect_unbound(host, remote):
+    """A TCP connection whose port the kernel chooses in connect()."""
+    made = host.socket(socket.SOCK_STREAM)
+    made.connect(remote)
+    return made
 
 
 def test_internal_first_then_host(lab, one_port):
@@ -104,7 +112,7 @@ def test_with_a_range_inside_first(lab, ten_ports):
     inside_conn, inside_peer = accept(inside, server)
     assert inside_peer == (lab.R.external, 50005)
     assert told_at_once(lambda: lab.R.connect(remote, port=50005)) == errno.EADDRINUSE
-    own = lab.R.connect(remote, address="0.0.0.0")
+    own = connect_unbound(lab.R, remote)
     own_conn, own_peer = accept(own, server)
     assert own.getsockname()[1] == 50005
     assert own_peer[0] == lab.R.external and own_peer != inside_peer
@@ -169,7 +177,7 @@ def test_port_chosen_by_the_kernel_is_moved_too(lab):
     inside = [lab.A.connect(remote, port=port) for port in (50000, 50001)]
     peers = {accept(client, server)[1][1] for client in inside}
     assert peers == {50000, 50001}
-    own = lab.R.connect(remote, address="0.0.0.0")
+    own = connect_unbound(lab.R, remote)
     conn, peer = accept(own, server)
     assert own.getsockname()[1] in peers and peer[1] in (50002, 50003)
     chat(own, conn)

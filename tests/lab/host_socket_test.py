@@ -10,7 +10,7 @@ import time
 
 import pytest
 from gateway import Bauta
-from host_clash_test import told_at_once
+from host_clash_test import connect_unbound, told_at_once
 from scapy.layers.inet import ICMP, IP
 from talk import accept, ask, chat
 
@@ -105,7 +105,7 @@ def test_port_chosen_by_the_kernel_is_moved(lab, two_ports):
     inside = Tcp(lab)
     kernel_chooses(lab)
     watch = two_ports.watch()
-    own = lab.R.connect(inside.remote, address="0.0.0.0")
+    own = connect_unbound(lab.R, inside.remote)
     conn, peer = accept(own, inside.server)
     assert own.getsockname() == (lab.R.external, PORT) and peer == (lab.R.external, PORT + 1)
     watch.wait(lambda event: event["reason"] == "translated-clash")
@@ -117,7 +117,7 @@ def test_port_chosen_by_the_kernel_and_none_is_free(lab, one_port):
     """connect() fails within milliseconds; the kernel has no errno for it that a gateway could choose."""
     inside = Tcp(lab)
     kernel_chooses(lab)
-    assert told_at_once(lambda: lab.R.connect(inside.remote, address="0.0.0.0")) == errno.ECONNREFUSED
+    assert told_at_once(lambda: connect_unbound(lab.R, inside.remote)) == errno.ECONNREFUSED
     inside.flows()
     assert one_port.drops()["refused-clash"]["packets"] == 1
 
