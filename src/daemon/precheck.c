@@ -45,7 +45,7 @@ static void look_at_forwarding(const struct addresses *addresses, struct check_f
 	struct fault fault;
 
 	if (sysctl_read_number("ip_forward", &all, &fault))
-		precheck_unseen(facts, &fault);
+		check_facts_add_unseen(facts, &fault);
 	for (__u32 i = 0; i < addresses->num_gateways && i < MAX_INSIDE; i++) {
 		char name[IF_NAMESIZE];
 
@@ -242,7 +242,7 @@ static void look_at_sockets(const __be32 *external, size_t num, struct check_fac
 	if (!err)
 		err = holders_collect(&sockets, &owners, &facts->ports, external, num, &facts->holders, &fault);
 	if (err)
-		precheck_unseen(facts, &fault);
+		check_facts_add_unseen(facts, &fault);
 	owners_free(&owners);
 	sockets_free(&sockets);
 }
@@ -269,9 +269,9 @@ static int look_at_machine(const struct precheck *precheck, struct check_facts *
 		else
 			look_at_sockets(&addresses.external, addresses.external ? 1 : 0, facts);
 		if (precheck_nft(facts->iface, addresses.link.ifindex, facts, fault))
-			precheck_unseen(facts, fault);
+			check_facts_add_unseen(facts, fault);
 		if (precheck_iptables(facts->iface, facts, fault))
-			precheck_unseen(facts, fault);
+			check_facts_add_unseen(facts, fault);
 	}
 	netlink_close(socket);
 	return err;

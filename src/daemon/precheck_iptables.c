@@ -17,8 +17,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "precheck_nft.h"
-
 #define MAX_DEPTH 16
 
 struct table {
@@ -113,7 +111,7 @@ static int add_rule(const struct table *table, const char *chain, unsigned int n
 	struct other_nat nat = { .by = "iptables", .family = "ip", .table = "nat", .rule = number, .limited = limited };
 
 	snprintf(nat.chain, sizeof(nat.chain), "%s", chain);
-	return precheck_add_nat(table->facts, &nat);
+	return check_facts_add_nat(table->facts, &nat);
 }
 
 static void walk(struct table *table, unsigned int offset, const char *chain, bool limited, int depth)

@@ -502,7 +502,7 @@ static void add_rule(struct walk *walk, const struct rule *rule, bool limited)
 	snprintf(nat.family, sizeof(nat.family), "%s", rule->family == NFPROTO_IPV4 ? "ip" : "inet");
 	snprintf(nat.table, sizeof(nat.table), "%s", rule->table);
 	snprintf(nat.chain, sizeof(nat.chain), "%s", rule->chain);
-	if (precheck_add_nat(walk->facts, &nat))
+	if (check_facts_add_nat(walk->facts, &nat))
 		walk->err = -ENOMEM;
 }
 
@@ -547,29 +547,6 @@ static void walk_chain(struct walk *walk, const struct chain *chain, bool limite
 		if (!walk_rule(walk, rule, limited, depth))
 			return;
 	}
-}
-
-int precheck_add_nat(struct check_facts *facts, const struct other_nat *nat)
-{
-	struct other_nat *more;
-
-	/* a chain may be reached by several ways; the widest counts */
-	for (size_t i = 0; i < facts->num_nats; i++) {
-		struct other_nat *known = &facts->nat[i];
-
-		if (known->rule == nat->rule && strcmp(known->by, nat->by) == 0 &&
-		    strcmp(known->family, nat->family) == 0 && strcmp(known->table, nat->table) == 0 &&
-		    strcmp(known->chain, nat->chain) == 0) {
-			known->limited = known->limited && nat->limited;
-			return 0;
-		}
-	}
-	more = reallocarray(facts->nat, facts->num_nats + 1, sizeof(*more));
-	if (!more)
-		return -ENOMEM;
-	facts->nat = more;
-	more[facts->num_nats++] = *nat;
-	return 0;
 }
 
 int precheck_nft(const char *iface, unsigned int ifindex, struct check_facts *facts, struct fault *fault)

@@ -9,7 +9,4 @@
 /* Adds them to the facts. A kernel without nftables has none. */
 int precheck_nft(const char *iface, unsigned int ifindex, struct check_facts *facts, struct fault *fault);
 
-/* Adds one to the facts: 0 or -ENOMEM. */
-int precheck_add_nat(struct check_facts *facts, const struct other_nat *nat);
-
 #endif

@@ -35,23 +35,6 @@ static const struct {
 
 static const char wireguard[] = "wireguard";
 
-static int add_tunnel(struct check_facts *facts, const struct tunnel *tunnel)
-{
-	struct tunnel *more = reallocarray(facts->tunnel, facts->num_tunnels + 1, sizeof(*more));
-
-	if (!more)
-		return -ENOMEM;
-	facts->tunnel = more;
-	more[facts->num_tunnels++] = *tunnel;
-	return 0;
-}
-
-void precheck_unseen(struct check_facts *facts, const struct fault *fault)
-{
-	if (facts->num_unseen < MAX_UNSEEN)
-		facts->unseen[facts->num_unseen++] = *fault;
-}
-
 /* ---- rtnetlink ------------------------------------------------------------------------------------------------- */
 
 /* WireGuard's devices are told with port 0, which no other has. */
@@ -108,7 +91,7 @@ static int take_link(const struct nlmsghdr *message, void *context)
 			break;
 		}
 	}
-	if (known && !elsewhere && add_tunnel(context, &tunnel)) {
+	if (known && !elsewhere && check_facts_add_tunnel(context, &tunnel)) {
 		errno = ENOMEM;
 		return MNL_CB_ERROR;
 	}
@@ -232,7 +215,7 @@ void precheck_tunnels(struct check_facts *facts)
 		fault_set_errno(&fault, -err,
 				"cannot list the devices: whether tunnels use ports of the ranges is not "
 				"known");
-		precheck_unseen(facts, &fault);
+		check_facts_add_unseen(facts, &fault);
 	}
 	for (size_t i = 0; i < facts->num_tunnels; i++) {
 		struct tunnel *tunnel = &facts->tunnel[i];
@@ -243,6 +226,6 @@ void precheck_tunnels(struct check_facts *facts)
 		if (!err)
 			continue;
 		fault_set_errno(&fault, -err, "cannot ask WireGuard device %s for its port", tunnel->device);
-		precheck_unseen(facts, &fault);
+		check_facts_add_unseen(facts, &fault);
 	}
 }

@@ -8,7 +8,4 @@
 /* Adds those whose socket is in this network namespace to the facts; and what could not be asked to what was not seen. */
 void precheck_tunnels(struct check_facts *facts);
 
-/* One more thing that could not be looked at. */
-void precheck_unseen(struct check_facts *facts, const struct fault *fault);
-
 #endif

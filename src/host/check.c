@@ -420,6 +420,48 @@ json_t *check_findings(const struct check_facts *facts)
 	return findings.problems;
 }
 
+/* ---- the facts -------------------------------------------------------------------------------------------------- */
+
+int check_facts_add_nat(struct check_facts *facts, const struct other_nat *nat)
+{
+	struct other_nat *more;
+
+	/* a chain may be reached by several ways; the widest counts */
+	for (size_t i = 0; i < facts->num_nats; i++) {
+		struct other_nat *known = &facts->nat[i];
+
+		if (known->rule == nat->rule && strcmp(known->by, nat->by) == 0 &&
+		    strcmp(known->family, nat->family) == 0 && strcmp(known->table, nat->table) == 0 &&
+		    strcmp(known->chain, nat->chain) == 0) {
+			known->limited = known->limited && nat->limited;
+			return 0;
+		}
+	}
+	more = reallocarray(facts->nat, facts->num_nats + 1, sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	facts->nat = more;
+	more[facts->num_nats++] = *nat;
+	return 0;
+}
+
+int check_facts_add_tunnel(struct check_facts *facts, const struct tunnel *tunnel)
+{
+	struct tunnel *more = reallocarray(facts->tunnel, facts->num_tunnels + 1, sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	facts->tunnel = more;
+	more[facts->num_tunnels++] = *tunnel;
+	return 0;
+}
+
+void check_facts_add_unseen(struct check_facts *facts, const struct fault *fault)
+{
+	if (facts->num_unseen < MAX_UNSEEN)
+		facts->unseen[facts->num_unseen++] = *fault;
+}
+
 void check_facts_free(struct check_facts *facts)
 {
 	holders_free(&facts->holders);

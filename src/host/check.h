@@ -81,6 +81,11 @@ struct check_facts {
  */
 json_t *check_findings(const struct check_facts *facts);
 
+/* Add to the facts: 0 or -ENOMEM. A rule that is known already stays there once. What cannot be seen is a sentence. */
+int check_facts_add_nat(struct check_facts *facts, const struct other_nat *nat);
+int check_facts_add_tunnel(struct check_facts *facts, const struct tunnel *tunnel);
+void check_facts_add_unseen(struct check_facts *facts, const struct fault *fault);
+
 /* Releases what the lists of the facts hold. */
 void check_facts_free(struct check_facts *facts);
 
