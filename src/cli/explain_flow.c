@@ -129,11 +129,12 @@ static void say_holder(struct explain *explain, json_t *record, struct endpoint 
 		return;
 	}
 	socket = find_socket(explain, external);
-	json_object_set_new(record, "owner", json_string(socket ? "process" : "nobody"));
+	/* kernels before 6.8 do not list a socket that is bound and nothing else */
+	json_object_set_new(record, "owner", json_string(socket || platform_config()->borrow ? "process" : "nobody"));
 	if (socket)
 		explain_socket(explain, record, socket);
 	else
-		explain_say(explain, "nobody any more");
+		explain_say(explain, platform_config()->borrow ? "a socket of the host" : "nobody any more");
 }
 
 /* Why the endpoint does not get what it would like best: the external endpoint of its mapping, or its own port. */

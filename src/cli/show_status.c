@@ -44,7 +44,7 @@ int show_status(struct show *show, struct fault *fault)
 			   "ranges", text, "sessions", (json_int_t)header->num_sessions, "mappings",
 			   (json_int_t)header->num_mappings, "capacity", (json_int_t)dataplane_capacity(&dataplane),
 			   "created", (json_int_t)header->num_created, "stashed", header->num_stashed, "crowds",
-			   header->num_crowds, "quota_hosts", table_count_quotas(&show->table), "hooks",
+			   table_count_crowds(&show->table), "quota_hosts", table_count_quotas(&show->table), "hooks",
 			   list_hooks(&show->instance, header->ifindex), "daemon",
 			   daemon > 0 ? json_integer(daemon) : json_null(), "clock_factor", header->clock.factor);
 	free(text);

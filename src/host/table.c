@@ -384,7 +384,7 @@ int table_read_limits(const struct table *table, struct limit ret_limits[NUM_LIM
 	return 0;
 }
 
-/* ---- quotas ---------------------------------------------------------------------------------------------------- */
+/* ---- quotas and crowds ----------------------------------------------------------------------------------------- */
 
 int table_read_quota(const struct table *table, __be32 internal, struct quota *ret_quota)
 {
@@ -407,5 +407,14 @@ __u32 table_count_quotas(const struct table *table)
 		last = &key;
 		num++;
 	}
+	return num;
+}
+
+__u32 table_count_crowds(const struct table *table)
+{
+	__u32 num = 0;
+
+	for (__u32 i = 0; table->crowd && i < table->area[AREA_CROWDS].num; i++)
+		num += table->crowd[i].key.valid && table->crowd[i].key.generation == table->config.generation;
 	return num;
 }

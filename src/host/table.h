@@ -106,6 +106,9 @@ int table_read_quota(const struct table *table, __be32 internal, struct quota *r
 /* How many internal hosts something is counted for. */
 __u32 table_count_quotas(const struct table *table);
 
+/* How many destinations are known as crowded under the configuration of now. */
+__u32 table_count_crowds(const struct table *table);
+
 static inline enum session_state row_state(const struct row *row)
 {
 	return session_state(row->pair.proto, row->out_life, row->in_life);

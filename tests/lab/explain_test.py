@@ -211,7 +211,7 @@ def test_on_full_refuse(lab):
 
 
 def test_rest(lab):
-    """With a clock that runs a hundred times faster a session ends in three seconds, and its port rests for 100 more."""
+    """With a clock that runs a hundred times faster a session ends in three seconds; its port rests for 100 more."""
     lab.meet()
     bauta = lab.use(Bauta("50000-50001", "--rest", "10000", clock_factor=100))
     server = lab.B.udp(7000)
@@ -251,6 +251,24 @@ def test_mapping_that_is_held_toward_this_remote(pair):
     (row,) = [row for row in bauta.mappings() if row["kind"] == "shared"]
     assert (row["internal"], row["sessions"]) == (None, 1), "the port's own mapping is of no internal endpoint"
     own.close()
+
+
+def test_borrow(lab):
+    """No port that any socket of the host sits on, whatever the remote."""
+    lab.meet()
+    bauta = lab.use(Bauta("50000-50001", "--borrow"))
+    server = lab.B.listen(7000)
+    own = lab.R.connect((lab.B.address, 7000), port=50000)
+    _conn, _ = accept(own, server)
+    found, _ = flow(lab, bauta, 50000, remote_port=7001)
+    assert (found["choice"], found["obstacle"]["owner"]) == ("port", "process")
+    assert found["obstacle"]["pid"] == os.getpid()
+    assert left(found) == (2, 0, 1, 1, 1)
+    lab.R.tcp(50001)
+    found, lines = flow(lab, bauta, 50000, remote_port=7001)
+    assert (found["reason"], [row["port"] for row in found["sockets"]]) == ("no-port", [50000, 50001])
+    assert all(row["owner"] == "process" for row in found["sockets"])
+    assert left(found) == (2, 0, 2, 0, 0)
 
 
 # ---- an external tuple
