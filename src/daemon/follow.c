@@ -177,12 +177,7 @@ static void set_external(struct follow *follow, struct config *config)
 	for (__u32 i = 0; i < externals->num; i++)
 		if (addr_is_own(config, externals->addr[i]))
 			addr[num++] = externals->addr[i];
-	if (table->pool)
-		config->num_external =
-			pools_assign(table->header, table->pool, &table->config, addr, num, config->external);
-	else /* TRANSITION */
-		for (__u32 i = 0; i < num; i++)
-			config->external[config->num_external++].addr = addr[i];
+	config->num_external = pools_assign(table->header, table->pool, &table->config, addr, num, config->external);
 	follow->num_unused = externals->num - config->num_external;
 }
 
@@ -222,8 +217,7 @@ static int configure(struct follow *follow, struct fault *fault)
 	config.generation++;
 	/* The slot that comes next belongs to the last configuration but one until its last packet is done. */
 	pools_settle();
-	if (table->pool)
-		pools_open(table->pool, &config, (table->header->config_slot + 1) % NUM_CONFIG_SLOT);
+	pools_open(table->pool, &config, (table->header->config_slot + 1) % NUM_CONFIG_SLOT);
 	return dataplane_configure(follow->dataplane, &config, fault);
 }
 
@@ -239,6 +233,14 @@ static int configure_unused(struct follow *follow, struct fault *fault)
 		"cannot masquerade as %u of the external addresses: this table has pools for %u, and those of "
 		"other addresses are in use (`bauta down -e %s` begins with a new table, and ends all sessions)",
 		follow->num_unused, follow->dataplane->table.header->num_pool_addrs, follow->options->iface);
+}
+
+/* To be called when sessions have been ended, or may have ended. */
+static void release_pools(const struct follow *follow)
+{
+	const struct table *table = &follow->dataplane->table;
+
+	pools_release(table->header, table->pool, &table->config);
 }
 
 static void tell_gateways(struct follow *follow)
@@ -462,6 +464,7 @@ void follow_addresses(struct follow *follow)
 		complain(&follow->external_complaint, &fault);
 	else
 		follow->external_complaint.text[0] = '\0';
+	release_pools(follow);
 }
 
 static void poll_ports(struct follow *follow)
@@ -500,6 +503,7 @@ void follow_poll(struct follow *follow)
 
 	poll_routes(follow);
 	poll_ports(follow);
+	release_pools(follow);
 	if (!link->ifindex)
 		return;
 	if (follow->attached) {

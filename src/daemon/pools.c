@@ -25,16 +25,6 @@ void pools_settle(void)
 		nanosleep(&pause, NULL);
 }
 
-/* What a call of pools_assign() is about. */
-struct assignment {
-	struct header *header;
-	struct pool *pool;
-	const struct config *in_force;
-	const __be32 *addr;
-	__u32 num;
-	bool is_new[MAX_EXTERNAL]; /* places that have to be filled */
-};
-
 /* ---- places ----------------------------------------------------------------------------------------------------- */
 
 static bool is_used(const struct pool *place)
@@ -46,6 +36,31 @@ static bool is_used(const struct pool *place)
 	return false;
 }
 
+static bool is_idle(const struct header *header, const struct pool *pool, const struct config *in_force, __u32 i)
+{
+	return header->pool_addr[i] && !addr_is_external(in_force, header->pool_addr[i]) &&
+	       !is_used(&pool[i * NUM_SPACE]);
+}
+
+static bool is_any_idle(const struct header *header, const struct pool *pool, const struct config *in_force)
+{
+	for (__u32 i = 0; i < header->num_pool_addrs; i++)
+		if (is_idle(header, pool, in_force, i))
+			return true;
+	return false;
+}
+
+void pools_release(struct header *header, struct pool *pool, const struct config *in_force)
+{
+	if (!is_any_idle(header, pool, in_force))
+		return;
+	/* A hook that goes by an older configuration may be about to use a port; none that begins from here on can. */
+	pools_settle();
+	for (__u32 i = 0; i < header->num_pool_addrs; i++)
+		if (is_idle(header, pool, in_force, i))
+			WRITE_ONCE(header->pool_addr[i], 0);
+}
+
 static __u32 find_place(const struct header *header, __be32 addr)
 {
 	for (__u32 i = 0; i < header->num_pool_addrs; i++)
@@ -54,25 +69,14 @@ static __u32 find_place(const struct header *header, __be32 addr)
 	return INDEX_NONE;
 }
 
-static bool is_wanted(const struct assignment *assignment, __be32 addr)
-{
-	for (__u32 i = 0; i < assignment->num; i++)
-		if (assignment->addr[i] == addr)
-			return true;
-	return false;
-}
-
-/* A place whose address has no use for it. No hook knows an older configuration, so the address gets no new port. */
-static __u32 find_idle(const struct assignment *assignment)
-{
-	const struct header *header = assignment->header;
-
-	for (__u32 i = 0; i < header->num_pool_addrs; i++)
-		if (!addr_is_external(assignment->in_force, header->pool_addr[i]) &&
-		    !is_wanted(assignment, header->pool_addr[i]) && !is_used(&assignment->pool[i * NUM_SPACE]))
-			return i;
-	return INDEX_NONE;
-}
+/* What a call of pools_assign() is about. */
+struct assignment {
+	struct header *header;
+	struct pool *pool;
+	const __be32 *addr;
+	__u32 num;
+	bool is_new[MAX_EXTERNAL]; /* places that have to be filled */
+};
 
 static __u32 find_or_take(struct assignment *assignment, __be32 addr)
 {
@@ -83,10 +87,7 @@ static __u32 find_or_take(struct assignment *assignment, __be32 addr)
 		return i;
 	i = find_place(header, 0);
 	if (i == INDEX_NONE)
-		i = find_idle(assignment);
-	if (i == INDEX_NONE)
 		return i;
-	WRITE_ONCE(header->pool_addr[i], 0);
 	memset(&assignment->pool[i * NUM_SPACE], 0, NUM_SPACE * sizeof(struct pool));
 	/* from here on whoever ends a mapping of this address notes it here */
 	WRITE_ONCE(header->pool_addr[i], addr);
@@ -146,7 +147,6 @@ __u32 pools_assign(struct header *header, struct pool *pool, const struct config
 	struct assignment assignment = {
 		.header = header,
 		.pool = pool,
-		.in_force = in_force,
 		.addr = addr,
 		.num = num < MAX_EXTERNAL ? num : MAX_EXTERNAL,
 	};
@@ -155,7 +155,7 @@ __u32 pools_assign(struct header *header, struct pool *pool, const struct config
 	struct row row;
 
 	if (any_new)
-		pools_settle();
+		pools_release(header, pool, in_force);
 	for (__u32 n = 0; n < assignment.num; n++) {
 		__u32 i = find_or_take(&assignment, addr[n]);
 

@@ -12,10 +12,12 @@
 
 #include "contract.h"
 
-/* Finds a place for each address: the one that it has, else one that is nobody's, else one whose address is neither in the
- * configuration in force nor has a port in use. *ret_external gets, in the same order, those for which there is one;
- * returns how many these are. `pool` are NUM_SPACE for each of header->num_pool_addrs. Acts on `platform`, whose store
- * says which ports are in use.
+/* Takes back the places of addresses that are neither in the configuration in force nor have a port in use. */
+void pools_release(struct header *header, struct pool *pool, const struct config *in_force);
+
+/* Finds a place for each address: the one that it has, else one that is nobody's. *ret_external gets, in the same order,
+ * those for which there is one; returns how many these are. `pool` are NUM_SPACE for each of header->num_pool_addrs. Acts
+ * on `platform`, whose store says which ports are in use.
  */
 __u32 pools_assign(struct header *header, struct pool *pool, const struct config *in_force, const __be32 *addr,
 		   __u32 num, struct external ret_external[MAX_EXTERNAL]);

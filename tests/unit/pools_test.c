@@ -156,6 +156,25 @@ static void test_a_place_with_a_used_port_is_kept(void **state)
 	check_external(pools, 1, 5, 1);
 }
 
+static void test_places_are_taken_back(void **state)
+{
+	struct pools *pools = *state;
+	struct header *header = &pools->world.header;
+
+	assign(pools, (__u8[]){ 1, 2, 3, 0 });
+	pool_at(pools, 2, SPACE_UDP)->used[7] = 1;
+	pools_release(header, pools->pool, &pools->world.config);
+	assert_int_equal(header->pool_addr[1], numbered(2));
+	assign(pools, (__u8[]){ 1, 0 });
+	pools_release(header, pools->pool, &pools->world.config);
+	assert_int_equal(header->pool_addr[0], numbered(1));
+	assert_int_equal(header->pool_addr[1], 0);
+	assert_int_equal(header->pool_addr[2], numbered(3));
+	pool_at(pools, 2, SPACE_UDP)->used[7] = 0;
+	pools_release(header, pools->pool, &pools->world.config);
+	assert_int_equal(header->pool_addr[2], 0);
+}
+
 static void test_a_new_place_is_filled_from_the_store(void **state)
 {
 	struct pools *pools = *state;
@@ -234,6 +253,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_place_with_a_used_port_is_kept, open_pools, close_pools),
 		cmocka_unit_test_setup_teardown(test_a_new_place_is_filled_from_the_store, open_pools, close_pools),
 		cmocka_unit_test_setup_teardown(test_a_place_that_is_kept_is_not_touched, open_pools, close_pools),
+		cmocka_unit_test_setup_teardown(test_places_are_taken_back, open_pools, close_pools),
 		cmocka_unit_test_setup_teardown(test_none, open_pools, close_pools),
 		cmocka_unit_test_setup_teardown(test_open, open_pools, close_pools),
 	};
