@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The pool to its last port: as many sessions as it has ports, never fewer, and what is done when there is none left."""
+"""The pool to its last port: as many sessions as it has ports, never fewer, and what is done when none is left."""
 
 import os
 import random
@@ -8,6 +8,7 @@ import time
 import pytest
 from crowd import connect, populate
 from gateway import Bauta
+from scapy.layers.inet import IP, UDP
 from talk import ask
 from wait import until
 
@@ -134,6 +135,32 @@ def test_udp_sockets_of_the_host_take_their_ports_and_no_more(lab):
     seen = {int(row["external"].rsplit(":", 1)[1]) for row in bauta.sessions("proto=udp")}
     assert seen == set(range(FIRST, FIRST + NUM)) - {FIRST, FIRST + 1, FIRST + 2}
     assert bauta.drops()["no-port"]["packets"] == len(clients) - (NUM - 3)
+
+
+def test_thousands_of_ports_toward_one_destination(lab):
+    """A crowded destination: own ports and others, past sockets of the host, to the last one."""
+    print(f"BAUTA_SEED={SEED}")
+    chance = random.Random(SEED)
+    first, count, surplus = 20000, 4096, 500
+    lab.meet()
+    server = lab.B.udp(7000)
+    taken = chance.sample(range(first, first + count), 60)
+    for port in taken:
+        lab.R.udp(port)
+    bauta = lab.use(Bauta(f"{first}-{first + count - 1}"))
+    hosts = populate(lab, 20)
+    flows = [(address, first - 1000 + port) for address in hosts for port in chance.sample(range(6000), 400)]
+    flows = flows[: count - len(taken) + surplus]
+    chance.shuffle(flows)
+    for address, port in flows:
+        lab.A.send(IP(src=address, dst=lab.B.address) / UDP(sport=port, dport=7000) / b"x")
+    lab.settle(lab.A)
+    seen = [int(row["external"].rsplit(":", 1)[1]) for row in bauta.sessions("proto=udp")]
+    assert sorted(seen) == sorted(set(range(first, first + count)) - set(taken))
+    assert bauta.drops()["no-port"]["packets"] == surplus
+    row = bauta.ports("udp")
+    assert (row["used"], row["free"]) == (count - len(taken), 0)
+    server.close()
 
 
 # Slices with holes: MAP-E (RFC 7597 §5.1), 15 slices of 16 ports

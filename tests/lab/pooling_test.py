@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Paired pooling (RFC 4787 REQ-2): an internal host is seen as one external address; hosts are spread over all of them."""
+"""Paired pooling (RFC 4787 REQ-2): an internal host is seen as one external address, and hosts are spread over all."""
 
 from collections import Counter
 
