@@ -6,6 +6,7 @@
 #include "command.h"
 #include "instance.h"
 #include "invariant.h"
+#include "quota_check.h"
 #include "sheet.h"
 #include "table.h"
 #include "verb.h"
@@ -61,6 +62,7 @@ int verb_fsck(int argc, char **argv)
 	if (instance_find(common.iface, &instance, &fault) || table_open(&instance, TABLE_READ, &table, &fault))
 		die(&fault);
 	found = invariant_check(collect, violations, &census);
+	found += quota_check(table.quotas_fd, collect, violations);
 	table_close(&table);
 	if (common.json)
 		record_print(json_pack("{s:i, s:I, s:I, s:O}", "entries", census.entries, "sessions",

@@ -12,6 +12,7 @@
 #include "invariant.h"
 #include "log.h"
 #include "platform.h"
+#include "quota_check.h"
 #include "store.h"
 #include "table.h"
 
@@ -48,6 +49,7 @@ static bool is_of_entry(enum rule rule)
 	case RULE_SESSIONS:
 	case RULE_MAPPINGS:
 	case RULE_STASH:
+	case RULE_QUOTA:
 	case NUM_RULE:
 		break;
 	}
@@ -79,6 +81,12 @@ static void take_violation(const struct violation *violation, void *context)
 		repair->cleared += clear_entry(violation->index);
 	else if (violation->rule >= RULE_SESSIONS)
 		repair->counts = true;
+}
+
+/* Only the hooks change the quotas; what is wrong there stays until bauta down. */
+static void tell_quota(const struct violation *violation, void *context)
+{
+	tell(context, violation);
 }
 
 static __u32 count_stashed(void)
@@ -113,7 +121,8 @@ static bool correct_counts(struct header *header)
 size_t repair_table(struct dataplane *dataplane)
 {
 	struct repair repair = { .iface = dataplane->instance->iface };
-	size_t found = invariant_check(take_violation, &repair, NULL);
+	int quotas_fd = dataplane->table.quotas_fd;
+	size_t found = invariant_check(take_violation, &repair, NULL) + quota_check(quotas_fd, tell_quota, &repair);
 	size_t left;
 
 	if (!found)
@@ -121,7 +130,7 @@ size_t repair_table(struct dataplane *dataplane)
 	for (int i = 0; (repair.cleared || repair.counts) && i < MAX_TRIES; i++)
 		if (correct_counts(dataplane->table.header))
 			break;
-	left = invariant_check(NULL, NULL, NULL);
+	left = invariant_check(NULL, NULL, NULL) + quota_check(quotas_fd, NULL, NULL);
 	log_warn("table of %s: %zu violations found, %u entries cleared, %zu violations left%s", repair.iface, found,
 		 repair.cleared, left, left ? " (see bauta fsck; bauta down begins with a new table)" : "");
 	return left;

@@ -31,7 +31,8 @@ const char *const rule_name[NUM_RULE] = {
 	[RULE_FREE] = "free",         [RULE_BUSY] = "busy",     [RULE_FIELDS] = "fields",
 	[RULE_BUCKET] = "bucket",     [RULE_UNIQUE] = "unique", [RULE_TWIN] = "twin",
 	[RULE_MAPPING] = "mapping",   [RULE_REFS] = "refs",     [RULE_SESSIONS] = "sessions",
-	[RULE_MAPPINGS] = "mappings", [RULE_STASH] = "stash",   [RULE_POOL] = "pool",
+	[RULE_MAPPINGS] = "mappings", [RULE_STASH] = "stash",   [RULE_QUOTA] = "quota",
+	[RULE_POOL] = "pool",
 };
 
 static const char *const rule_text[NUM_RULE] = {

@@ -19,6 +19,7 @@ enum rule {
 	RULE_SESSIONS, /* the header's number of sessions is what is there */
 	RULE_MAPPINGS, /* .. of mappings */
 	RULE_STASH,    /* .. of entries in the stash */
+	RULE_QUOTA,    /* the quota of an internal host counts what there is (quota_check.h) */
 	NUM_RULE,
 };
 
