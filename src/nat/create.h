@@ -24,6 +24,7 @@
 #include "expire.h"
 #include "mapping.h"
 #include "port.h"
+#include "quota.h"
 #include "store.h"
 
 #define CREATE_ATTEMPTS 4
@@ -36,6 +37,9 @@ enum create_result {
 	CREATE_EXISTS,  /* somebody else created it a moment ago, or was faster each time */
 	CREATE_NO_PORT, /* every tuple has an owner */
 	CREATE_NO_ROOM, /* the table is full */
+	CREATE_QUOTA_PORTS,
+	CREATE_QUOTA_SESSIONS,
+	CREATE_QUOTA_RATE,
 };
 
 enum choice {
@@ -66,6 +70,7 @@ struct search {
 	__u8 owner_kind; /* enum owner_kind: who held the first candidate that was not free, the one liked best */
 	__u8 mapped;     /* the internal endpoint has a mapping, which will not do; and an endpoint has no two */
 	__u8 round;      /* enum search_round */
+	__u32 quota;     /* enum quota_result: whether a quota is in the way */
 	struct endpoint owner;
 	__u32 home;      /* the external address of its host: index in the configuration */
 	__u32 num_addrs; /* addresses that it may have, from that one on */
@@ -458,7 +463,12 @@ static __always_inline enum insert_result create_claim(struct search *search, __
 		result = mapping_ref(&search->mapping) ? INSERT_DONE : INSERT_TAKEN;
 		break;
 	case CHOICE_NEW_MAPPING:
+		search->quota = quota_take_pair(&search->mapping);
+		if (quota_is_refusal(search->quota))
+			return INSERT_TAKEN;
 		result = store_insert(&search->mapping, life, life, 1, stash);
+		if (result != INSERT_DONE)
+			quota_give_pair(&search->mapping, QUOTA_PORT);
 		/* it has a mapping by now: choose that one */
 		if (result == INSERT_EXISTS)
 			result = INSERT_TAKEN;
@@ -489,10 +499,25 @@ static __always_inline enum insert_result create_claim(struct search *search, __
 	return result;
 }
 
-/* Creates the session of `search->session` (internal, remote, proto, ENTRY_HOST or not, and then the external address);
- * leaves the external endpoint there. `tcp_flags` are the LIFE_* flags of the packet that asks for it.
- */
-static __always_inline enum create_result create_session(HOOK *hook, struct search *search, __u8 tcp_flags)
+static __always_inline enum create_result create_refused(enum quota_result quota)
+{
+	switch (quota) {
+	case QUOTA_NO_PORT:
+		return CREATE_QUOTA_PORTS;
+	case QUOTA_NO_SESSION:
+		return CREATE_QUOTA_SESSIONS;
+	case QUOTA_NO_RATE:
+		return CREATE_QUOTA_RATE;
+	case QUOTA_UNCOUNTED:
+	case QUOTA_COUNTED:
+	case QUOTA_NO_ROOM:
+		break;
+	}
+	return CREATE_NO_ROOM;
+}
+
+/* Chooses and claims, until one has come of the other. */
+static __always_inline enum create_result create_choose_and_claim(HOOK *hook, struct search *search, __u8 tcp_flags)
 {
 	enum create_result last = CREATE_EXISTS;
 
@@ -512,6 +537,8 @@ static __always_inline enum create_result create_session(HOOK *hook, struct sear
 			return search->choice == CHOICE_ALONE    ? CREATE_ALONE
 			       : search->choice == CHOICE_SHARED ? CREATE_SHARED
 								 : CREATE_MAPPED;
+		if (quota_is_refusal(search->quota))
+			return create_refused(search->quota);
 		if (result == INSERT_EXISTS)
 			return CREATE_EXISTS;
 		if (result == INSERT_TAKEN)
@@ -520,6 +547,28 @@ static __always_inline enum create_result create_session(HOOK *hook, struct sear
 		create_make_room(search, result == INSERT_NO_ROOM_IN ? ENTRY_INBOUND : 0);
 	}
 	return last;
+}
+
+static __always_inline bool create_is_done(enum create_result result)
+{
+	return result == CREATE_MAPPED || result == CREATE_ALONE || result == CREATE_SHARED;
+}
+
+/* Creates the session of `search->session` (internal, remote, proto, ENTRY_HOST or not, and then the external address);
+ * leaves the external endpoint there. `tcp_flags` are the LIFE_* flags of the packet that asks for it. The quota comes first: a
+ * host at its limit costs no search.
+ */
+static __always_inline enum create_result create_session(HOOK *hook, struct search *search, __u8 tcp_flags)
+{
+	enum create_result result;
+
+	search->quota = quota_take_pair(&search->session);
+	if (quota_is_refusal(search->quota))
+		return create_refused(search->quota);
+	result = create_choose_and_claim(hook, search, tcp_flags);
+	if (!create_is_done(result))
+		quota_give_pair(&search->session, QUOTA_ATTEMPT);
+	return result;
 }
 
 #endif

@@ -10,6 +10,7 @@
 
 #include "crowd.h"
 #include "mapping.h"
+#include "quota.h"
 #include "session.h"
 #include "store.h"
 
@@ -22,6 +23,7 @@ static __always_inline void session_gone(const struct pair *session, __u32 rest_
 
 	if (header && READ_ONCE(header->num_crowds))
 		crowd_release(session);
+	quota_give_pair(session, QUOTA_SESSION);
 	mapping_release(session, rest_s, room);
 }
 
@@ -87,7 +89,9 @@ SLOW_PATH bool mapping_reap(__u32 index, __u32 rest_s)
 	    (READ_ONCE(entry->flags) & (ENTRY_MAPPING | ENTRY_INBOUND)) != ENTRY_MAPPING || READ_ONCE(entry->refs))
 		return false;
 	mapping = entry_pair(entry);
-	return store_release(&mapping, RELEASE_RESTED, rest_s);
+	mapping.flags = store_release(&mapping, RELEASE_RESTED, rest_s);
+	quota_give_pair(&mapping, QUOTA_PORT);
+	return mapping.flags;
 }
 
 /* Marks the session at `index` DYING if it has expired; true when it is, by this call or by an earlier one. */

@@ -11,6 +11,7 @@
 #ifndef BAUTA_MAPPING_H
 #define BAUTA_MAPPING_H
 
+#include "quota.h"
 #include "store.h"
 
 /* The mapping of an internal endpoint, if there is one. */
@@ -81,8 +82,10 @@ SLOW_PATH bool mapping_rests(const struct pair *mapping)
 SLOW_PATH int mapping_release(const struct pair *session, __u32 rest_s, struct pair *room)
 {
 	if (session && room && (session->flags & ENTRY_COUNTED) &&
-	    mapping_find_external(session->proto, session->external.addr, session->external.port, room))
-		store_release(room, RELEASE_SESSION, rest_s);
+	    mapping_find_external(session->proto, session->external.addr, session->external.port, room)) {
+		room->flags = store_release(room, RELEASE_SESSION, rest_s);
+		quota_give_pair(room, QUOTA_PORT);
+	}
 	return 0;
 }
 

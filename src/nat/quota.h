@@ -195,11 +195,13 @@ SLOW_PATH bool quota_give(__be32 addr, enum quota_item item)
 /* Takes what a pair that is about to be made needs, and notes in its flags whether it was counted. The host of the gateway has
  * no quota; nor has a mapping that only keeps a port, whose internal endpoint is the external one.
  */
-static __always_inline enum quota_result quota_take_pair(struct pair *pair)
+SLOW_PATH enum quota_result quota_take_pair(struct pair *pair)
 {
 	const struct config *cfg = platform_config();
 	enum quota_result result;
 
+	if (!pair)
+		return QUOTA_NO_ROOM;
 	pair->flags &= ~ENTRY_QUOTA;
 	if (!cfg || !quota_is_set(cfg) || (pair->flags & ENTRY_HOST) || pair->internal.addr == pair->external.addr)
 		return QUOTA_UNCOUNTED;

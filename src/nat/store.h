@@ -562,10 +562,10 @@ enum release {
 };
 
 /* Gives a reference on a mapping back. The mapping goes with the last one, or rests without any for `rest_s` seconds first.
- * True if it is gone by this call. Unlike store_remove this does not ask where the mapping was seen: it may have been moved
+ * Its flags if it is gone by this call, else 0. Unlike store_remove this does not ask where the mapping was seen: it may have been moved
  * since, and a reference that is not given back holds a port for ever.
  */
-SLOW_PATH bool store_release(const struct pair *mapping, enum release release, __u32 rest_s)
+SLOW_PATH __u32 store_release(const struct pair *mapping, enum release release, __u32 rest_s)
 {
 	struct header *header = platform_header();
 	struct shelf in_shelf, out_shelf;
@@ -574,17 +574,17 @@ SLOW_PATH bool store_release(const struct pair *mapping, enum release release, _
 	struct key in_key, out_key;
 	struct stripe *stripe;
 	struct entry *in, *out;
-	bool removed = false;
 	struct pool *pool;
+	__u32 removed = 0;
 
 	if (!mapping)
-		return false;
+		return 0;
 	in_key = pair_key(mapping, ENTRY_INBOUND);
 	out_key = pair_key(mapping, 0);
 	pool = pool_of(mapping->external.addr, mapping->proto);
 	stripe = store_stripe(mapping->proto, mapping->remote);
 	if (!stripe || !header || !shelf_open(&in_shelf, &in_key) || !shelf_open(&out_shelf, &out_key))
-		return false;
+		return 0;
 
 	platform_lock(stripe);
 	out = shelf_find(&out_shelf, &out_key, &out_index);
@@ -600,6 +600,7 @@ SLOW_PATH bool store_release(const struct pair *mapping, enum release release, _
 	}
 	if (READ_ONCE(out->refs) || (rest_s && life_idle(READ_ONCE(out->life), now) < rest_s))
 		goto out;
+	removed = READ_ONCE(out->flags);
 	platform_xchg(&out->life, PHASE_BUSY);
 	platform_xchg(&in->life, PHASE_BUSY);
 	if (index_is_stash(out_index))
@@ -609,7 +610,6 @@ SLOW_PATH bool store_release(const struct pair *mapping, enum release release, _
 	entry_clear(out);
 	entry_clear(in);
 	pool_give(pool, be16_to_cpu(mapping->external.port));
-	removed = true;
 out:
 	platform_unlock(stripe);
 	if (removed)

@@ -90,6 +90,12 @@ static __always_inline enum reason create_reason(enum create_result result, enum
 		return origin == ORIGIN_HOST ? REFUSED_CLASH : REFUSED_NO_PORT;
 	case CREATE_NO_ROOM:
 		break;
+	case CREATE_QUOTA_PORTS:
+		return REFUSED_QUOTA_PORTS;
+	case CREATE_QUOTA_SESSIONS:
+		return REFUSED_QUOTA_SESSIONS;
+	case CREATE_QUOTA_RATE:
+		return REFUSED_QUOTA_RATE;
 	}
 	return REFUSED_NO_ROOM;
 }
