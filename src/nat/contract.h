@@ -331,12 +331,18 @@ struct pool {
 #define CROWD_WAYS 4
 #define NUM_CROWD (NUM_CROWD_SET * CROWD_WAYS)
 
+enum crowd_state {
+	CROWD_EMPTY,
+	CROWD_MAKING, /* belongs to the one who empties it */
+	CROWD_VALID,
+};
+
 struct crowd_key {
 	__be32 external;
 	__be32 remote;
 	__be16 remote_port;
 	__u8 proto;
-	__u8 valid;
+	__u8 state;       /* enum crowd_state */
 	__u32 generation; /* of the configuration that it was made under */
 };
 

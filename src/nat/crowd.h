@@ -21,7 +21,7 @@ static __always_inline bool crowd_is(struct crowd *crowd, const struct crowd_key
 {
 	return READ_ONCE(crowd->key.external) == key->external && READ_ONCE(crowd->key.remote) == key->remote &&
 	       READ_ONCE(crowd->key.remote_port) == key->remote_port && READ_ONCE(crowd->key.proto) == key->proto &&
-	       READ_ONCE(crowd->key.valid) && READ_ONCE(crowd->key.generation) == key->generation;
+	       READ_ONCE(crowd->key.state) == CROWD_VALID && READ_ONCE(crowd->key.generation) == key->generation;
 }
 
 static __always_inline void crowd_set_key(const struct pair *session, const struct config *cfg,
@@ -31,7 +31,7 @@ static __always_inline void crowd_set_key(const struct pair *session, const stru
 	ret_key->remote = session->remote.addr;
 	ret_key->remote_port = session->remote.port;
 	ret_key->proto = session->proto;
-	ret_key->valid = 1;
+	ret_key->state = CROWD_VALID;
 	ret_key->generation = cfg->generation;
 }
 
@@ -90,42 +90,84 @@ static __always_inline void crowd_empty_host(struct crowd *crowd)
 	WRITE_ONCE(crowd->num_host, 0);
 }
 
-/* Makes a crowd for this key, in the place of the one that was used longest ago. Two who do it at a time for two keys and
- * choose one place: the later has it, the other sees that it is not his. Returns its number, or INDEX_NONE.
+/* The one of the crowds that may have this key which is empty or was used longest ago: its number, or INDEX_NONE. */
+static __always_inline __u32 crowd_oldest(const struct crowd_key *key)
+{
+	__u32 base = crowd_base(key), now = platform_now();
+	__u32 index = INDEX_NONE, oldest = 0;
+
+	for (__u32 way = 0; way < CROWD_WAYS; way++) {
+		struct crowd *crowd = platform_crowd(base + way);
+		__u32 age;
+
+		if (!crowd || READ_ONCE(crowd->key.state) == CROWD_MAKING)
+			continue;
+		age = READ_ONCE(crowd->key.state) == CROWD_VALID && READ_ONCE(crowd->key.generation) == key->generation
+			      ? now - READ_ONCE(crowd->used_s) + 1
+			      : INDEX_NONE;
+		if (age > oldest) {
+			oldest = age;
+			index = base + way;
+		}
+	}
+	return index;
+}
+
+/* Two who made a crowd for one key, each in a place of its own: the first place has it. Both have published before they look,
+ * so one of them at least sees the other. Returns the number of the one that stays.
+ */
+static __always_inline __u32 crowd_settle(const struct crowd_key *key, __u32 index, struct stripe *stripe)
+{
+	__u32 base = index / CROWD_WAYS * CROWD_WAYS;
+	__u32 first = INDEX_NONE;
+
+	for (__u32 way = 0; way < CROWD_WAYS; way++) {
+		struct crowd *crowd = platform_crowd(base + way);
+
+		if (!crowd || !crowd_is(crowd, key))
+			continue;
+		if (first == INDEX_NONE) {
+			first = base + way;
+			continue;
+		}
+		platform_lock(stripe);
+		if (crowd_is(crowd, key))
+			WRITE_ONCE(crowd->key.state, CROWD_EMPTY);
+		platform_unlock(stripe);
+	}
+	return first;
+}
+
+/* Makes a crowd for this key, in the place of the one that was used longest ago. Its number, or INDEX_NONE: then somebody else
+ * is making one there. While it is made nobody notes anything in it.
  */
 SLOW_PATH __u32 crowd_open(const struct crowd_key *key)
 {
 	const struct config *cfg = platform_config();
 	struct header *header = platform_header();
-	__u32 now = platform_now(), oldest = 0;
-	struct crowd *crowd = NULL;
-	__u32 base, index = INDEX_NONE;
+	__u32 now = platform_now();
 	struct stripe *stripe;
+	struct crowd *crowd;
+	bool ours = false;
+	__u32 index;
 
 	if (!key || !cfg || !header)
 		return INDEX_NONE;
-	base = crowd_base(key);
-	for (__u32 way = 0; way < CROWD_WAYS; way++) {
-		struct crowd *other = platform_crowd(base + way);
-		__u32 age;
-
-		if (!other)
-			return INDEX_NONE;
-		age = READ_ONCE(other->key.valid) && READ_ONCE(other->key.generation) == key->generation
-			      ? now - READ_ONCE(other->used_s) + 1
-			      : INDEX_NONE;
-		if (!crowd || age > oldest) {
-			oldest = age;
-			index = base + way;
-			crowd = other;
-		}
-	}
+	index = crowd_oldest(key);
+	if (index == INDEX_NONE)
+		return INDEX_NONE;
+	crowd = platform_crowd(index);
 	stripe = crowd_stripe(index);
 	if (!crowd || !stripe)
 		return INDEX_NONE;
 	platform_lock(stripe);
-	WRITE_ONCE(crowd->key.valid, 0);
+	if (READ_ONCE(crowd->key.state) != CROWD_MAKING) {
+		WRITE_ONCE(crowd->key.state, CROWD_MAKING);
+		ours = true;
+	}
 	platform_unlock(stripe);
+	if (!ours)
+		return INDEX_NONE;
 	platform_loop(PORT_WORDS, crowd_empty_word, &crowd);
 	crowd_empty_host(crowd);
 	for (__u32 i = 0; i < SUMMARY_WORDS; i++)
@@ -136,11 +178,11 @@ SLOW_PATH __u32 crowd_open(const struct crowd_key *key)
 	WRITE_ONCE(crowd->key.remote_port, key->remote_port);
 	WRITE_ONCE(crowd->key.proto, key->proto);
 	WRITE_ONCE(crowd->key.generation, key->generation);
-	WRITE_ONCE(crowd->key.valid, 1);
 	WRITE_ONCE(crowd->used_s, now);
+	WRITE_ONCE(crowd->key.state, CROWD_VALID);
 	platform_unlock(stripe);
 	platform_add32(&header->num_crowds, 1);
-	return index;
+	return crowd_settle(key, index, stripe);
 }
 
 /* Forgets what was learnt of the host's sockets, if it is old. */
