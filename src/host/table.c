@@ -415,6 +415,7 @@ __u32 table_count_crowds(const struct table *table)
 	__u32 num = 0;
 
 	for (__u32 i = 0; table->crowd && i < table->area[AREA_CROWDS].num; i++)
-		num += table->crowd[i].key.valid && table->crowd[i].key.generation == table->config.generation;
+		num += table->crowd[i].key.state == CROWD_VALID &&
+		       table->crowd[i].key.generation == table->config.generation;
 	return num;
 }
