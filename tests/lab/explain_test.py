@@ -149,6 +149,29 @@ def test_not_internal(lab):
     assert flow(lab, bauta, 5000, host=lab.A2)[0]["outcome"] == "translated"
 
 
+def test_quotas(lab):
+    lab.meet()
+    bauta = lab.use(Bauta(RANGE, "--max-sessions", "3", "--max-ports", "2"))
+    server = lab.B.udp(7000)
+    found, _ = flow(lab, bauta, 5000, proto="udp")
+    assert found["quota"] == {
+        "ports": 0, "max_ports": 2, "sessions": 0, "max_sessions": 3, "new": 0, "max_rate": None
+    }
+    clients = [lab.A.udp(port) for port in (5000, 5001)]
+    for client in clients:
+        ask(client, server, (lab.B.address, 7000))
+    found, lines = flow(lab, bauta, 5002, proto="udp")
+    assert (found["outcome"], found["reason"]) == ("refused", "quota-ports")
+    assert lines[0].endswith("; it has 2 of 2 ports")
+    assert flow(lab, bauta, 5000, proto="udp", remote_port=7001)[0]["choice"] == "mapping"
+    assert flow(lab, bauta, 5002, proto="udp", host=lab.A2)[0]["outcome"] == "translated"
+    ask(clients[0], lab.B.udp(7001), (lab.B.address, 7001))
+    found, lines = flow(lab, bauta, 5000, proto="udp", remote_port=7002)
+    assert found["reason"] == "quota-sessions"
+    assert lines[0].endswith("; it has 3 of 3 sessions")
+    assert flow(lab, bauta, 5000, proto="udp")[0]["owner"] == "session", "what there is, is not touched"
+
+
 def test_bad_addresses(pair):
     lab, bauta, _ = pair
     assert bauta.explain("tcp", "127.0.0.1:5000", f"{lab.B.address}:80")["reason"] == "martian"
@@ -446,6 +469,18 @@ def test_last_with_filters_and_a_limit(full):
         "reason=no-port": 25, "reason=no-room": 0, "proto=icmp": 1, "proto=tcp internal=192.168.0.6:6003": 1,
         "remote=:7000": 25, "internal=192.168.0.5": 1, "external=192.0.2.1": 0,
     }
+
+
+def test_instance_that_keeps_none(lab):
+    """One that an older version has left behind: the line says what to do."""
+    bauta = lab.use(Bauta("50000"))
+    (pins,) = bauta.pins()
+    os.unlink(f"{pins}/failures")
+    done = bauta.cli("explain", "--last")
+    assert (done.status, done.text) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("bauta: this instance keeps no failures") and "bauta run" in line
+    assert bauta.cli("show", "status").status == 0
 
 
 # ---- wrong words

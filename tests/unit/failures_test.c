@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,6 +107,55 @@ static void test_what_is_being_written_is_left_out(void **state)
 	failures_free(&failures);
 }
 
+/* ---- while it is written --------------------------------------------------------------------------------------- */
+
+#define NUM_READS 1000
+
+static bool stop;
+
+/* Writes as the hooks do (report_failure): all that a slot says follows from its time. */
+static void *write_failures(void *unused)
+{
+	(void)unused;
+	for (__u64 number = 1; !READ_ONCE(stop); number++) {
+		struct event *slot = &slots[FAILURE_RING_SIZE + number % 2];
+		struct event event = { .time_ns = number, .reason = REFUSED_PROTOCOL, .src = number, .pid = number };
+
+		__sync_lock_test_and_set(&slot->time_ns, 0);
+		for (size_t i = 1; i < sizeof(event) / sizeof(__u64); i++)
+			WRITE_ONCE(((__u64 *)slot)[i], ((__u64 *)&event)[i]);
+		__sync_lock_test_and_set(&slot->time_ns, number);
+	}
+	return NULL;
+}
+
+static void test_no_mixture(void **state)
+{
+	unsigned int seen = 0;
+	pthread_t writer;
+
+	(void)state;
+	WRITE_ONCE(stop, false);
+	assert_int_equal(pthread_create(&writer, NULL, write_failures, NULL), 0);
+	for (int i = 0; i < NUM_READS; i++) {
+		struct failures failures;
+
+		assert_int_equal(failures_read(slots, &failures), 0);
+		for (size_t n = 0; n < failures.num; n++) {
+			const struct event *event = &failures.event[n];
+
+			assert_int_equal(event->reason, REFUSED_PROTOCOL);
+			assert_int_equal(event->src, (__u32)event->time_ns);
+			assert_int_equal(event->pid, (__u32)event->time_ns);
+		}
+		seen += failures.num;
+		failures_free(&failures);
+	}
+	WRITE_ONCE(stop, true);
+	pthread_join(writer, NULL);
+	assert_true(seen > 0);
+}
+
 static void test_who_it_was_about(void **state)
 {
 	struct endpoint internal = at("192.168.0.5:1000"), external = at("192.0.2.1:50000"),
@@ -142,6 +192,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_newest_first_over_all_rings, make_slots, free_slots),
 		cmocka_unit_test_setup_teardown(test_ring_that_has_gone_round, make_slots, free_slots),
 		cmocka_unit_test_setup_teardown(test_what_is_being_written_is_left_out, make_slots, free_slots),
+		cmocka_unit_test_setup_teardown(test_no_mixture, make_slots, free_slots),
 		cmocka_unit_test(test_who_it_was_about),
 	};
 
