@@ -4,6 +4,7 @@
 #define BAUTA_BPF_HOST_PORT_H
 
 #include "platform.h"
+#include "tuple.h"
 
 /* 127.0.0.0/8 never meets the external interface. */
 static __always_inline bool host_port_is_loopback(__be32 addr)
@@ -27,6 +28,18 @@ static __always_inline void host_port_note(__u8 proto, __be16 port)
 		__sync_fetch_and_or(&ports->fresh[word], bit);
 	if (!(READ_ONCE(ports->held[word]) & bit))
 		__sync_fetch_and_or(&ports->held[word], bit);
+}
+
+/* A packet of the host: its socket sits on the source port. A function of its own, so that the caller's stack has no part in
+ * it; 0.
+ */
+SLOW_PATH int host_port_see(const struct tuple *tuple)
+{
+	const struct config *cfg = platform_config();
+
+	if (tuple && cfg && cfg->borrow && tuple->sport)
+		host_port_note(tuple->proto, tuple->sport);
+	return 0;
 }
 
 #endif

@@ -253,7 +253,7 @@ int cgroup_attach(const struct instance *instance, const struct bpf_object *tc, 
 		  bool borrow, struct fault *fault)
 {
 	struct sock_bits bits = find_sock_bits();
-	struct socket_hooks *hooks;
+	struct socket_hooks *hooks = NULL;
 	int root, err;
 
 	root = open_root();

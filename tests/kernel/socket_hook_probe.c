@@ -213,7 +213,7 @@ static void try_mapped(void)
 
 	fd = socket(AF_INET6, SOCK_DGRAM, 0);
 	before = bpf->bss->seen[SENDMSG4].num;
-	bind(fd, (struct sockaddr *)&own, sizeof(own));
+	tap_equal(bind(fd, (struct sockaddr *)&own, sizeof(own)), 0, "so is one of UDP");
 	bpf->bss->seen[SENDMSG6].num = 0;
 	sendto(fd, "?", 1, 0, (struct sockaddr *)&to, sizeof(to));
 	tap_note("sendto of a mapped address passed by sendmsg4 %u times, by sendmsg6 %u times",

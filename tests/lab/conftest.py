@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 from lab import Lab
+from wait import until
 
 
 def pytest_configure():
@@ -60,5 +61,8 @@ def cgroup(tmp_path):
         made.mkdir()
         yield made
     finally:
-        made.rmdir()
+        if made.exists():
+            (made / "cgroup.kill").write_text("1")
+            until(lambda: "populated 0" in (made / "cgroup.events").read_text(), "for an empty cgroup")
+            made.rmdir()
         subprocess.run(["umount", tmp_path], check=True)
