@@ -9,6 +9,7 @@ import pytest
 from gateway import BAUTA, Bauta
 from scapy.layers.inet import ICMP, IP
 from talk import accept, ask, text
+from wait import until
 
 RANGE = "50000-50009"
 
@@ -170,6 +171,18 @@ def test_quotas(lab):
     assert found["reason"] == "quota-sessions"
     assert lines[0].endswith("; it has 3 of 3 sessions")
     assert flow(lab, bauta, 5000, proto="udp")[0]["owner"] == "session", "what there is, is not touched"
+
+
+def test_no_address(pair):
+    lab, bauta, _ = pair
+    lab.R.ip("addr del 192.0.2.1/24 dev eth0")
+    until(lambda: bauta.status()["external"] is None, "for the address to be missed")
+    found, lines = flow(lab, bauta, 5000)
+    assert (found["outcome"], found["reason"]) == ("refused", "no-address")
+    assert "refused (no-address)" in lines[0] and len(lines) == 1
+    lab.R.ip("addr add 192.0.2.1/24 dev eth0")
+    until(lambda: bauta.status()["external"], "for the address to be taken up again")
+    assert flow(lab, bauta, 5000)[0]["outcome"] == "translated"
 
 
 def test_bad_addresses(pair):
