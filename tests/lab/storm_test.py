@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A storm over the wires, from inside, from the host and from outside at once: good packets, refused ones, filtered ones,
-fragments, garbage. Packets in = packets out + those of each reason, by the kernel's own counters; every failure is kept,
-and every event told or counted with one that is. tests/prog/storm_test.c does the same with a million packets, without
-wires. The seed is printed; BAUTA_SEED=… repeats a run."""
+"""A storm over the wires, from inside, from the host and from outside at once: good packets, refused ones, filtered
+ones, fragments, garbage. Packets in = packets out + those of each reason, by the kernel's own counters; every failure
+is kept, and every event told or counted with one that is. tests/prog/storm_test.c does the same with a million packets,
+without wires. The seed is printed; BAUTA_SEED=… repeats a run."""
 
 import concurrent.futures
 import errno
@@ -28,9 +28,8 @@ def chance():
 
 def weather(chance, kinds, num, spoiled):
     """num packets of these kinds, some of them spoiled."""
-    return [
-        mutate(chance, kind) if chance.random() < spoiled else kind for kind in (chance.choice(kinds) for _ in range(num))
-    ]
+    chosen = (chance.choice(kinds) for _ in range(num))
+    return [mutate(chance, kind) if chance.random() < spoiled else kind for kind in chosen]
 
 
 def from_inside(lab, outside):

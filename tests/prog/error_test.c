@@ -14,7 +14,10 @@
 
 static struct gateway gateway;
 
-static const __u8 types[] = { ICMP_TYPE_UNREACHABLE, ICMP_TYPE_TIME_EXCEEDED, ICMP_TYPE_PARAMETER_PROBLEM };
+#define NUM_TYPES 3
+#define NUM_QUOTES 5
+
+static const __u8 types[NUM_TYPES] = { ICMP_TYPE_UNREACHABLE, ICMP_TYPE_TIME_EXCEEDED, ICMP_TYPE_PARAMETER_PROBLEM };
 
 enum sort { SORT_UDP, SORT_TCP, SORT_ECHO, NUM_SORT };
 
@@ -59,19 +62,19 @@ static void check_quote(struct frame *error, struct frame *sent, __u32 len)
 
 static void inbound(void **state)
 {
-	static const __u32 quote_len[] = { 28, 36, 38, 40, 0 }; /* of a TCP segment: without and with its checksum */
+	static const __u32 quote_len[NUM_QUOTES] = { 28, 36, 38, 40,
+						     0 }; /* of a TCP segment: without and with its checksum */
 
 	(void)state;
 	for (enum sort sort = 0; sort < NUM_SORT; sort++) {
-		for (size_t i = 0; i < sizeof(types) * sizeof(quote_len) / sizeof(quote_len[0]); i++) {
-			__u32 len = quote_len[i / sizeof(types)];
+		for (size_t i = 0; i < (size_t)NUM_TYPES * NUM_QUOTES; i++) {
+			__u32 len = quote_len[i / NUM_TYPES];
 			struct frame sent, got, error;
 			struct entry before, after;
 
 			begin(sort, &sent, &got);
 			before = first_entry();
-			frame_error(&error, inet_addr(ROUTER), inet_addr(EXTERNAL), types[i % sizeof(types)], &got,
-				    len);
+			frame_error(&error, inet_addr(ROUTER), inet_addr(EXTERNAL), types[i % NUM_TYPES], &got, len);
 			assert_int_equal(gateway_ingress(&gateway, &error, 0).reason, TRANSLATED_ERROR_INBOUND);
 			assert_int_equal(frame_ip(&error)->saddr, inet_addr(ROUTER));
 			assert_int_equal(frame_ip(&error)->daddr, inet_addr(INTERNAL));
@@ -90,7 +93,7 @@ static void outbound(void **state)
 
 	(void)state;
 	for (enum sort sort = 0; sort < NUM_SORT; sort++) {
-		for (size_t i = 0; i < sizeof(types) * 2; i++) {
+		for (size_t i = 0; i < (size_t)NUM_TYPES * 2; i++) {
 			struct frame sent, got, answer, answer_in, error;
 
 			begin(sort, &sent, &got);
