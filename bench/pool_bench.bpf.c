@@ -19,11 +19,15 @@ struct tally {
 };
 
 /* As search_step does, but for asking whether a session or a socket has the tuple. 1 ends the search. */
-static long next_step(__u32 n, void *ctx)
+static __attribute__((noinline)) long next_step(__u32 n, void *ctx)
 {
 	struct tally *tally = ctx;
-	int next = n == 0 ? search_own(tally->search) : search_next(tally->search);
+	struct search *search = tally->search;
+	int next;
 
+	(void)n;
+	next = search->own_tried ? search_next(search) : search_own(search);
+	search->own_tried = 1;
 	if (next == CANDIDATE_FREE)
 		tally->search->choice = CHOICE_NEW_MAPPING;
 	return next == CANDIDATE_FREE || next == CANDIDATE_END;
@@ -47,7 +51,10 @@ static __always_inline bool find_port(struct tally *tally)
 	search->choice = CHOICE_NONE;
 	search->offset = 0;
 	search_begin(search, SEARCH_UNMAPPED);
-	bpf_loop(1 + PORT_WORDS + 1 + NUM_PORTS, next_step, tally, 0);
+	search->own_tried = 0;
+	/* as in search_address */
+	if (!next_step(0, tally) && !next_step(0, tally))
+		bpf_loop(PORT_WORDS + 1 + NUM_PORTS, next_step, tally, 0);
 	if (search->choice == CHOICE_NONE)
 		return false;
 	tally->sum += search->session.external.port;

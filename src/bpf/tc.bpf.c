@@ -8,6 +8,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "answer.h"
+#include "host_port.h"
 #include "packet_report.h"
 #include "platform.h"
 #include "quota.h"
@@ -204,6 +205,8 @@ int bauta_egress(struct __sk_buff *skb)
 	decision.reason = parse(skb, &pkt) ? translate_outbound(skb, &pkt, packet_origin(skb), &decision) : pkt.bad;
 	if (reason_verdict(decision.reason) == VERDICT_TRANSLATED)
 		apply(skb, &pkt, &decision);
+	if (decision.reason == PASSED_HOST)
+		host_port_see(&pkt.tuple);
 	report_count(decision.reason);
 	if (packet_is_reported(&decision))
 		packet_report(&pkt, &decision, packet_origin(skb));

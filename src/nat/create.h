@@ -70,6 +70,8 @@ struct search {
 	__u8 owner_kind; /* enum owner_kind: who held the first candidate that was not free, the one liked best */
 	__u8 mapped;     /* the internal endpoint has a mapping, which will not do; and an endpoint has no two */
 	__u8 round;      /* enum search_round */
+	__u8 exhausted;  /* the crowd says that sessions hold every tuple: no round will find one */
+	__u8 own_tried;  /* the run has looked at its own port */
 	__u32 quota;     /* enum quota_result: whether a quota is in the way */
 	struct endpoint owner;
 	__u32 home;      /* the external address of its host: index in the configuration */
@@ -173,6 +175,9 @@ SLOW_PATH int search_next(struct search *search)
 	else if (!search_any_port(search))
 		summary = cfg->ranges_open;
 	distance = summary_distance(summary, crowd ? crowd->open : NULL, at / 64);
+	if (distance == PORT_WORDS && crowd)
+		search->exhausted = summary_distance(search_any_port(search) ? NULL : cfg->ranges_open, crowd->open,
+						     0) == PORT_WORDS;
 	if (distance)
 		search->offset += distance * 64 - at % 64;
 	if (search->offset >= NUM_PORTS)
@@ -260,13 +265,19 @@ SLOW_PATH bool search_is_held(HOOK *hook, struct search *search)
 	return true;
 }
 
-/* One step: the endpoint's own port first, then what is free from the start on. 1 ends the run. */
-static long search_step(__u32 n, void *ctx)
+/* One step: the endpoint's own port first, then what is free from the start on. 1 ends the run. Never inlined, so that its
+ * caller, who is deep in the stack already, keeps a small frame.
+ */
+static __attribute__((noinline)) long search_step(__u32 n, void *ctx)
 {
 	struct search_run *run = ctx;
 	struct search *search = run->search;
-	int next = n == 0 ? search_own(search) : search_next(search);
 	bool held;
+	int next;
+
+	(void)n;
+	next = search->own_tried ? search_next(search) : search_own(search);
+	search->own_tried = 1;
 
 	if (next == CANDIDATE_END)
 		return 1;
@@ -303,6 +314,7 @@ SLOW_PATH bool search_begin(struct search *search, enum search_round round)
 	if (!search || !cfg || !header)
 		return false;
 	search->round = round;
+	search->exhausted = 0;
 	search->slot = READ_ONCE(header->config_slot);
 	search->pool = pool_index(search->session.external.addr, search->session.proto);
 	search->start = 0;
@@ -332,9 +344,12 @@ SLOW_PATH int search_address(HOOK *hook, struct search *search, enum search_roun
 		search->max_held = crowd || i == SEARCH_RUNS - 1 ? 2 * NUM_PORTS : CROWD_AFTER;
 		search->num_held = 0;
 		search->offset = 0;
+		search->own_tried = 0;
 		if (crowd)
 			crowd_refresh(crowd);
-		platform_loop(1 + PORT_WORDS + 1 + NUM_PORTS, search_step, &run);
+		/* the first two by themselves: nearly always they will do, and a loop costs */
+		if (!search_step(0, &run) && !search_step(0, &run))
+			platform_loop(PORT_WORDS + 1 + NUM_PORTS, search_step, &run);
 		if (search->choice != CHOICE_NONE)
 			break;
 		if (crowd ? crowd_is(crowd, &search->crowd_key) : search->num_held < search->max_held)
@@ -375,7 +390,7 @@ static long search_address_step(__u32 n, void *ctx)
 	if (!search->mapped && at < MAX_EXTERNAL)
 		search->session.external.addr = cfg->external[at].addr;
 	search_address(run->hook, search, n < search->num_addrs ? SEARCH_UNMAPPED : SEARCH_ALL);
-	return search->choice != CHOICE_NONE;
+	return search->choice != CHOICE_NONE || (search->exhausted && search->num_addrs == 1);
 }
 
 /* Goes through the external addresses that the session may have: once for ports without a mapping, once for all. 0. */
