@@ -36,7 +36,7 @@ FILES = """
 
 # With all that they depend on. Those that a kernel does not know, or has built in, are fine.
 MODULES = """
-    veth tun dummy bridge 8021q vxlan wireguard ipip ifb ppp_generic overlay
+    veth tun dummy bridge 8021q vxlan geneve wireguard ipip ifb ppp_generic overlay
     sch_ingress cls_bpf act_bpf sch_netem
     nf_tables nft_ct nft_nat nft_masq nft_chain_nat nft_redir nft_reject_inet nft_limit nft_log nft_hash nft_quota
     nft_fib_inet nft_compat nf_conntrack nf_conntrack_netlink nfnetlink
