@@ -151,6 +151,30 @@ static void a_record_goes_when_its_second_is_over(void **state)
 	check();
 }
 
+static void one_host_more_than_there_are_records_is_refused(void **state)
+{
+	static struct quota quota[MAX_QUOTA_HOST];
+	static __be32 key[MAX_QUOTA_HOST];
+	__u32 num = MAX_QUOTA_HOST;
+
+	(void)state;
+	reset(0, 3, 0);
+	for (__u32 i = 0; i < num; i++) {
+		key[i] = htonl(0x0a000000 + i);
+		quota[i] = (struct quota){ .addr = key[i], .second = 1 };
+	}
+	assert_int_equal(bpf_map_update_batch(quotas_fd(), key, quota, &num, NULL), 0);
+	assert_int_equal(num, MAX_QUOTA_HOST);
+	assert_int_equal(send_from("192.168.0.5", 1000, 53), REFUSED_NO_ROOM);
+	assert_int_equal(send_from("10.0.0.5", 1000, 53), TRANSLATED_NEW);
+	assert_int_equal(reap(inet_addr("10.0.0.5")), 0);
+	assert_int_equal(reap(inet_addr("10.0.0.6")), 1);
+	assert_int_equal(send_from("192.168.0.5", 1000, 53), TRANSLATED_NEW);
+	check();
+	num = MAX_QUOTA_HOST;
+	bpf_map_delete_batch(quotas_fd(), key, &num, NULL);
+}
+
 /* ---- CPUs at one time ----------------------------------------------------------------------------------------- */
 
 #define NUM_SENDER 3
@@ -264,6 +288,7 @@ int main(void)
 		cmocka_unit_test(each_limit_has_its_reason),
 		cmocka_unit_test(what_ends_is_given_back),
 		cmocka_unit_test(a_record_goes_when_its_second_is_over),
+		cmocka_unit_test(one_host_more_than_there_are_records_is_refused),
 		cmocka_unit_test(counts_are_right_whoever_works_at_one_time),
 	};
 

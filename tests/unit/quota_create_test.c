@@ -45,6 +45,18 @@ static enum reason send_udp(struct gateway *gateway, const char *internal, __u16
 	return gateway_send(gateway, IPPROTO_UDP, endpoint_of(internal, port), endpoint_of(REMOTE, remote_port), NULL);
 }
 
+static __u32 find_session(const char *internal, __u16 port, __u16 remote_port)
+{
+	struct pair session = {
+		.internal = endpoint_of(internal, port),
+		.remote = endpoint_of(REMOTE, remote_port),
+		.proto = IPPROTO_UDP,
+	};
+	struct key key = pair_key(&session, 0);
+
+	return store_find(&key);
+}
+
 static void assert_counts(const char *addr, __u32 sessions, __u32 ports)
 {
 	struct quota *quota = platform_quota_find(inet_addr(addr));
@@ -182,6 +194,56 @@ static void what_is_older_than_the_quotas_is_not_counted_down(void **state)
 	close_gateway(&gateway);
 }
 
+/* A port at rest is kept for its internal endpoint, so it is its host's. */
+static void a_port_that_rests_counts(void **state)
+{
+	struct gateway gateway;
+
+	(void)state;
+	open_gateway(&gateway, "50000-50999", 256);
+	gateway.world.config.max_ports = 1;
+	gateway.world.config.rest_s = 120;
+	assert_int_equal(send_udp(&gateway, INTERNAL, 1000, 53), TRANSLATED_NEW);
+	platform.now += 300;
+	gateway_sweep(&gateway);
+	platform.now += 3;
+	assert_int_equal(gateway_sweep(&gateway), 1);
+	assert_counts(INTERNAL, 0, 1);
+	assert_int_equal(send_udp(&gateway, INTERNAL, 1001, 53), REFUSED_QUOTA_PORTS);
+	assert_int_equal(send_udp(&gateway, INTERNAL, 1000, 53), TRANSLATED_NEW);
+	assert_counts(INTERNAL, 1, 1);
+	platform.now += 300;
+	gateway_sweep(&gateway);
+	platform.now += 3;
+	gateway_sweep(&gateway);
+	platform.now += 120;
+	gateway_sweep(&gateway);
+	assert_counts(INTERNAL, 0, 0);
+	assert_int_equal(send_udp(&gateway, INTERNAL, 1001, 53), TRANSLATED_NEW);
+	close_gateway(&gateway);
+}
+
+/* Whoever shares a port has none of his own: it is that of the one who has it mapped. */
+static void a_shared_port_is_not_counted_twice(void **state)
+{
+	struct gateway gateway;
+
+	(void)state;
+	open_gateway(&gateway, "50000", 256);
+	gateway.world.config.max_ports = 1;
+	assert_int_equal(send_udp(&gateway, INTERNAL, 1000, 53), TRANSLATED_NEW);
+	assert_int_equal(send_udp(&gateway, OTHER_INTERNAL, 1000, 54), TRANSLATED_SHARED);
+	assert_counts(INTERNAL, 1, 1);
+	assert_counts(OTHER_INTERNAL, 1, 0);
+	/* the owner's session ends first: the port is his until the other's has ended */
+	session_remove(find_session(INTERNAL, 1000, 53));
+	assert_counts(INTERNAL, 0, 1);
+	session_remove(find_session(OTHER_INTERNAL, 1000, 54));
+	assert_counts(INTERNAL, 0, 0);
+	assert_counts(OTHER_INTERNAL, 0, 0);
+	close_gateway(&gateway);
+}
+
 /* ---- any sequence --------------------------------------------------------------------------------------------- */
 
 #define STEPS 60000
@@ -207,6 +269,7 @@ static void change_limits(struct gateway *gateway)
 	gateway->world.config.max_sessions = draw(3) ? 4 + draw(12) : 0;
 	gateway->world.config.max_ports = draw(3) ? 2 + draw(8) : 0;
 	gateway->world.config.max_new_per_s = draw(3) ? 1 + draw(6) : 0;
+	gateway->world.config.rest_s = draw(3) ? 0 : draw(100);
 }
 
 /* A table that is too small, ports that are too few, sockets that hold some: an attempt may fail anywhere. */
@@ -268,6 +331,8 @@ int main(void)
 		cmocka_unit_test(what_fails_for_another_reason_is_given_back),
 		cmocka_unit_test(the_host_is_not_limited),
 		cmocka_unit_test(what_is_older_than_the_quotas_is_not_counted_down),
+		cmocka_unit_test(a_port_that_rests_counts),
+		cmocka_unit_test(a_shared_port_is_not_counted_twice),
 		cmocka_unit_test(counts_are_what_is_there),
 	};
 
