@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* bauta explain PROTO INTERNAL REMOTE: what a flow of an internal host has; and if it has nothing, what it would get.
  *
- * The answer comes from the translator's own steps, in its own order: the sieve of translate.h, the judgement of quota.h,
- * the search of create.h.
+ * The answer comes from the translator's own steps, in its own order: the sieve of translate.h, the judgement of
+ * quota.h, the search of create.h.
  */
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
 
 #include "addr.h"
+#include "clock.h"
 #include "explain.h"
+#include "failures.h"
 #include "headroom.h"
 #include "quota.h"
 #include "reason_text.h"
@@ -229,6 +231,28 @@ static void say_sockets(struct explain *explain, __be32 external)
 	explain_put(explain, "sockets", list);
 }
 
+/* Whether the table has room shows only when it is tried; but if it had none a moment ago, that is worth knowing. */
+#define RECENTLY_S 60
+#define NS_PER_S 1000000000ull
+
+static void say_full(struct explain *explain)
+{
+	__u64 now_ns = clock_read_mono_ns(), age_s = RECENTLY_S;
+	struct failures failures;
+
+	if (!explain->table->failure || explain->table->area[AREA_FAILURES].num != NUM_FAILURE ||
+	    failures_read(explain->table->failure, &failures))
+		return;
+	for (size_t i = 0; i < failures.num && age_s == RECENTLY_S; i++)
+		if (failures.event[i].reason == REFUSED_NO_ROOM && failures.event[i].time_ns < now_ns)
+			age_s = (now_ns - failures.event[i].time_ns) / NS_PER_S;
+	failures_free(&failures);
+	if (age_s >= RECENTLY_S)
+		return;
+	explain_put(explain, "no_room_age_s", json_integer(age_s));
+	explain_say(explain, "; unless the table is still full, as it was %llu s ago (no-room)", age_s);
+}
+
 static void answer_search(struct explain *explain)
 {
 	const struct config *config = platform_config();
@@ -255,6 +279,7 @@ static void answer_search(struct explain *explain)
 		say_sockets(explain, liked.addr);
 	} else {
 		say_choice(explain, &search, liked, mapped);
+		say_full(explain);
 	}
 	explain_headroom(explain, liked.addr);
 }

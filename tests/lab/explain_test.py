@@ -191,6 +191,22 @@ def test_bad_addresses(pair):
     assert bauta.explain("udp", f"{lab.A.address}:5000", "224.0.0.251:5353")["reason"] == "dropped-multicast"
 
 
+def test_full_table(lab):
+    """Room in the table shows only when it is tried; that there was none a moment ago is said."""
+    lab.meet()
+    bauta = lab.use(Bauta("20000-59999", "--sessions", "64"))
+    assert "no_room_age_s" not in flow(lab, bauta, 5000)[0]
+    crowd = lab.A2.udp(5001)
+    for port in range(7001, 7401):
+        crowd.sendto(b"x", (lab.B.address, port))
+    lab.settle(lab.A2)
+    assert bauta.drops()["no-room"]["packets"]
+    found, lines = flow(lab, bauta, 5000)
+    assert found["outcome"] == "translated" and 0 <= found["no_room_age_s"] < 60
+    assert "unless the table is still full" in lines[0]
+    assert last(bauta, "-n", "1", "reason=no-room")[0]["internal"] == f"{lab.A2.address}:5001"
+
+
 # ---- how the pool is shared
 
 
