@@ -202,7 +202,7 @@ static const struct argp_option options_of_run[] = {
 	  "without it the first address of the interface",
 	  0 },
 	{ "spill", KEY_SPILL, NULL, 0,
-	  "An internal host whose own external address is full may use the others; else it is refused", 0 },
+	  "An internal host whose external address is full gets ports of the others, before any are shared", 0 },
 	{ "on-full", KEY_ON_FULL, "share|refuse", 0,
 	  "When every port has a mapping: share ports toward different remotes (the default), or refuse", 0 },
 	{ "borrow", KEY_BORROW, NULL, 0,
