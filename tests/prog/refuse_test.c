@@ -120,6 +120,29 @@ static void no_room(void **state)
 	by_policy(&frame, REFUSED_NO_ROOM);
 }
 
+/* Hosts of their own, because what they have outlives a test. */
+static void quotas(void **state)
+{
+	struct frame frame;
+
+	(void)state;
+	gateway_reset(&gateway, "40000-40009");
+	gateway.config.max_sessions = 1;
+	gateway_configure(&gateway);
+	frame_udp(&frame, at("192.168.7.1", 5000), at(REMOTE, 80), 10);
+	send_from(&frame, FROM_INTERNAL, TC_ACT_UNSPEC, TRANSLATED_NEW);
+	frame_udp(&frame, at("192.168.7.1", 5000), at(REMOTE, 81), 10);
+	by_policy(&frame, REFUSED_QUOTA_SESSIONS);
+
+	gateway_reset(&gateway, "40000-40009");
+	gateway.config.max_ports = 1;
+	gateway_configure(&gateway);
+	frame_udp(&frame, at("192.168.7.2", 5000), at(REMOTE, 80), 10);
+	send_from(&frame, FROM_INTERNAL, TC_ACT_UNSPEC, TRANSLATED_NEW);
+	frame_udp(&frame, at("192.168.7.2", 5001), at(REMOTE, 80), 10);
+	by_policy(&frame, REFUSED_QUOTA_PORTS);
+}
+
 /* What a NAT can translate is no policy: the code is always the same, unless nothing is to be told. */
 static void protocol(void **state)
 {
@@ -399,6 +422,7 @@ int main(void)
 		cmocka_unit_test(no_port),
 		cmocka_unit_test(no_address),
 		cmocka_unit_test(no_room),
+		cmocka_unit_test(quotas),
 		cmocka_unit_test(protocol),
 		cmocka_unit_test(quotes),
 		cmocka_unit_test(unknown_interface),
