@@ -22,8 +22,11 @@ serve() { # PORT: a fresh nc listens on B; sets $server
 }
 
 # The idle limit of nc (-w) also ends connections in which nobody speaks: LIMIT is short only for who may hang.
-dial() { # NAME HOST SOURCE_PORT PORT LIMIT_S: nc connects from HOST to B; returns when nc knows the outcome
+dial() { # NAME HOST SOURCE_PORT PORT LIMIT_S: nc connects from HOST to B, from any port if SOURCE_PORT is "any"; returns
+	# when nc knows the outcome
 	local name=$1 host=$2 log="$work/$1" now start text pattern='succeeded!|failed|nc: '
+	local -a from=(-p "$3")
+	[[ $3 != any ]] || from=()
 	serve "$4"
 	server_of[$name]=$server talk_host[$name]=$host
 	from_of[$name]="${!host}:$3" to_of[$name]="$B:$4"
@@ -33,7 +36,7 @@ dial() { # NAME HOST SOURCE_PORT PORT LIMIT_S: nc connects from HOST to B; retur
 	says_fd[$name]=$fd
 	now_ms
 	start=$now
-	start_in_host "$host" nc -n -v -w "$5" -p "$3" "$B" "$4" <"$log.in" >"$log.out" 2>"$log.err"
+	start_in_host "$host" nc -n -v -w "$5" "${from[@]}" "$B" "$4" <"$log.in" >"$log.out" 2>"$log.err"
 	until_true 30000 has "$log.err" "$pattern" || cannot "learn what became of nc" "$(<"$log.err")"
 	now_ms
 	took_ms[$name]=$((now - start))
@@ -60,12 +63,14 @@ exchange() { # NAME TO_B FROM_B: one line in each direction; fails unless both a
 	until_true 3000 has "$work/server.$server.out" "$2" && until_true 3000 has "$work/$name.out" "$3"
 }
 
-lookup() { # NAME HOST SOURCE_PORT QUERY: dig asks B's name server from this source port
+lookup() { # NAME HOST SOURCE_PORT QUERY: dig asks B's name server from this source port, or from "any"
 	local name=$1 host=$2 address=${!2} now start text
+	local -a from=(-b "$address#$3")
+	[[ $3 != any ]] || from=()
 	talk_host[$name]=$host from_of[$name]="$address:$3" to_of[$name]="$B:53"
 	now_ms
 	start=$now
-	start_in_host "$host" dig -b "$address#$3" "@$B" "$4" A +short +tries=1 +time=2 >"$work/$name.out" 2>&1
+	start_in_host "$host" dig "${from[@]}" "@$B" "$4" A +short +tries=1 +time=2 >"$work/$name.out" 2>&1
 	wait "$pid"
 	now_ms
 	took_ms[$name]=$((now - start))
@@ -88,6 +93,20 @@ name_server() { # dnsmasq on B, which knows printer.example and mail.example
 		--host-record=printer.example,192.0.2.53 --host-record=mail.example,192.0.2.25 \
 		>"$work/dnsmasq.$stage" 2>&1
 	until_true 5000 has "$work/dnsmasq.$stage" "started, version" || cannot "start dnsmasq" "$(<"$work/dnsmasq.$stage")"
+}
+
+listen_on_r() { # NAME PORT: nc wants to listen on R; says in $outcome what came of it
+	local log="$work/$1" pattern='Listening|nc: ' text
+	start_in_host R nc -l -n -v "$2" </dev/null >"$log.out" 2>"$log.err"
+	until_true 5000 has "$log.err" "$pattern" || cannot "learn what became of nc -l" "$(<"$log.err")"
+	contents "$log.err"
+	if [[ $text == *Listening* ]]; then
+		outcome[$1]=listens
+		kill "$pid" 2>/dev/null
+	else
+		outcome[$1]="failed: ${text##*nc: }"
+	fi
+	wait "$pid" 2>/dev/null
 }
 
 told_at_once() { # NAME: it failed with an error, in less than a second
