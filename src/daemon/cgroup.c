@@ -147,7 +147,7 @@ static int load(const struct instance *instance, const struct bpf_object *tc, co
 	int err;
 
 	if (!hooks)
-		return -errno;
+		return -ENOMEM;
 	memcpy((void *)&hooks->rodata->shape, &header->shape, sizeof(header->shape));
 	*(__u64 *)&hooks->rodata->clock_mult = header->clock.mult;
 	*(__u64 *)&hooks->rodata->netns_cookie = instance->cookie;

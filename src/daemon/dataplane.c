@@ -29,6 +29,7 @@
 #include "clock.h"
 #include "daemon.h"
 #include "jiffies.h"
+#include "leftovers.h"
 #include "link.h"
 #include "log.h"
 
@@ -212,11 +213,14 @@ static bool is_qdisc_ours(const struct instance *instance, __u32 ifindex)
 static int pin_all(struct dataplane *dataplane, struct fault *fault)
 {
 	const struct instance *instance = dataplane->instance;
+	char mark[LEFTOVERS_MARK];
 	int err;
 
 	if (mkdir(instance->pins, 0700) && errno != EEXIST)
 		return fault_set_errno(fault, errno, "cannot make %s", instance->pins);
 	err = pin(instance, dataplane->sweep_fd, PIN_SWEEP, fault);
+	if (!err)
+		err = pin(instance, dataplane->sweep_fd, leftovers_mark(mark), fault);
 	for (size_t i = 0; i < NUM_PINNED_MAP && !err; i++)
 		err = pin(instance, bpf_object__find_map_fd_by_name(dataplane->programs->obj, pinned_map[i]),
 			  pinned_map[i], fault);

@@ -12,6 +12,7 @@
 #include "dataplane.h"
 #include "fault.h"
 #include "instance.h"
+#include "leftovers.h"
 #include "log.h"
 
 #define STOP_LIMIT_MS 10000
@@ -81,6 +82,8 @@ int daemon_down(const char *iface)
 	err = find(iface, &instance, &fault);
 	if (!err)
 		err = take_away(&instance, &found, &fault);
+	if (err != -EPERM)
+		leftovers_remove();
 	if (!err && !found && !if_nametoindex(instance.iface))
 		err = fault_set(&fault, ENOENT,
 				"there is neither an interface %s in this network namespace, nor anything of bauta "

@@ -288,8 +288,8 @@ static DIR *open_pins(struct fault *fault)
 	return opendir(BPF_DIR);
 }
 
-/* Of the directory entry `name`, if it is one of this network namespace. */
-static bool read_name(const char *name, __u64 cookie, struct instance *ret_instance)
+/* Of the directory entry `name`, if it is one of this network namespace, or, with `foreign`, of another. */
+static bool read_name(const char *name, __u64 cookie, bool foreign, struct instance *ret_instance)
 {
 	struct instance instance = {};
 	char *end;
@@ -297,14 +297,14 @@ static bool read_name(const char *name, __u64 cookie, struct instance *ret_insta
 	if (*name < '0' || *name > '9')
 		return false;
 	instance.cookie = strtoull(name, &end, 10);
-	if (*end != '-' || instance.cookie != cookie || !unescape(end + 1, instance.iface))
+	if (*end != '-' || (instance.cookie != cookie) != foreign || !unescape(end + 1, instance.iface))
 		return false;
 	name_paths(&instance);
 	*ret_instance = instance;
 	return true;
 }
 
-int instance_list(struct instance **ret_instances, struct fault *fault)
+static int list(bool foreign, struct instance **ret_instances, struct fault *fault)
 {
 	struct instance *instances = NULL, *more, instance;
 	struct dirent *entry;
@@ -325,7 +325,7 @@ int instance_list(struct instance **ret_instances, struct fault *fault)
 	if (!dir)
 		return fault_set_errno(fault, errno, "cannot look into " BPF_DIR);
 	while ((entry = readdir(dir))) {
-		if (!read_name(entry->d_name, cookie, &instance))
+		if (!read_name(entry->d_name, cookie, foreign, &instance))
 			continue;
 		more = reallocarray(instances, num + 1, sizeof(*instances));
 		if (!more) {
@@ -339,6 +339,16 @@ int instance_list(struct instance **ret_instances, struct fault *fault)
 	closedir(dir);
 	*ret_instances = instances;
 	return num;
+}
+
+int instance_list(struct instance **ret_instances, struct fault *fault)
+{
+	return list(false, ret_instances, fault);
+}
+
+int instance_list_foreign(struct instance **ret_instances, struct fault *fault)
+{
+	return list(true, ret_instances, fault);
 }
 
 static int several(const struct instance *instances, int num, struct fault *fault)

@@ -3,6 +3,7 @@
  *
  *   /run/bauta/bpf/                  a bpffs
  *   /run/bauta/bpf/COOKIE-IFACE/     one pin for each map, by its name in the contract, and the program "sweep"
+ *   /run/bauta/bpf/COOKIE-IFACE/netns-INODE   by which leftovers.c sees whether that namespace is still there
  *   /run/bauta/COOKIE-IFACE.lock     flock()ed by the daemon that serves it
  *   /run/bauta/COOKIE-IFACE.sock     where that daemon tells events: one JSON object a line
  *
@@ -43,6 +44,9 @@ int instance_mount(struct fault *fault);
 
 /* The instances that have pins in this network namespace: their number, or -errno. The caller frees *ret_instances. */
 int instance_list(struct instance **ret_instances, struct fault *fault);
+
+/* Those of other network namespaces, which may be gone. */
+int instance_list_foreign(struct instance **ret_instances, struct fault *fault);
 
 /* The one on this interface, or, with iface NULL, the only one there is. -ENOENT: none; -EINVAL: more than one, and the
  * fault names them.

@@ -5,11 +5,14 @@ they cannot be attached, missed, but not needed."""
 import errno
 import json
 import pathlib
+import signal
+import socket
 import subprocess
 import sys
 
 import pytest
-from gateway import BAUTA, Bauta
+from gateway import BAUTA, SO_NETNS_COOKIE, Bauta
+from host import Host
 from host_clash_test import told_at_once
 from talk import accept, chat
 
@@ -67,6 +70,15 @@ def links(bauta):
 def link_id(path):
     done = subprocess.run(["bpftool", "-j", "link", "show", "pinned", path], capture_output=True, check=True)
     return json.loads(done.stdout)["id"]
+
+
+def cookie(netns):
+    """By which bauta knows a network namespace."""
+    host = Host("gone", netns)
+    with host.socket(socket.SOCK_DGRAM) as probe:
+        number = int.from_bytes(probe.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8), sys.byteorder)
+    host.close()
+    return number
 
 
 def is_link(number):
@@ -179,3 +191,27 @@ def test_other_cgroup(lab, cgroup):
     nc = lab.R.run("sh", "-c", f'echo $$ >{cgroup}/cgroup.procs && exec nc -v -w 5 -p {PORT} {lab.B.address} 60000')
     assert nc.status == 1 and "Address already in use" in nc.stderr, nc.report()
     chat(inside.client, inside.conn)
+
+
+def test_gone_namespace(lab):
+    """What a killed daemon has left there, `bauta down` of any namespace finds and removes."""
+    name = f"{lab.R.netns}-gone"
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    try:
+        lab.R.ip(f"link add wan3 netns {name} type veth peer name far3")
+        inside = ["ip", "-n", name]
+        subprocess.run([*inside, "addr", "add", "203.0.113.1/24", "dev", "wan3"], check=True)
+        subprocess.run([*inside, "link", "set", "wan3", "up"], check=True)
+        daemon = lab.R.start("ip", "netns", "exec", name, BAUTA, "run", "-e", "wan3", "-p", PORT)
+        daemon.wait_text("^bauta: ready: ", limit_s=20)
+        daemon.stop(signal.SIGKILL)
+        (pins,) = pathlib.Path("/run/bauta/bpf").glob(f"{cookie(name)}-wan3")
+        numbers = {link_id(path) for path in pins.glob("hook-*")}
+        assert numbers and all(map(is_link, numbers))
+        lab.R.do(BAUTA, "down", "-e", "eth0")
+        assert pins.exists()
+    finally:
+        subprocess.run(["ip", "netns", "del", name], check=True)
+    done = lab.R.run(BAUTA, "down", "-e", "eth0")
+    assert done.status == 0 and "wan3" in done.stderr, done.report()
+    assert not pins.exists() and not any(map(is_link, numbers))
