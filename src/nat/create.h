@@ -2,7 +2,7 @@
 /* New sessions: which external endpoint, and claiming it.
  *
  * An internal endpoint that has a mapping keeps its external endpoint. One that has none is given one on the external address
- * of its host (paired pooling: a hash of the internal address), by `spill` on any; and there its own port, if that is in the
+ * of its host (paired pooling, by a hash), by `spill` on any; and there its own port, if that is in the
  * ranges and free, else the next free one from a random port on (RFC 6056 §3.3.1, with a keyed random number). First only
  * ports without a mapping count, and a mapping is made. When there is none of these left, ports are shared: any will do that is
  * free toward this remote. So the search fails only if every tuple toward this remote endpoint has an owner, or if sharing is
@@ -393,6 +393,31 @@ static long search_address_step(__u32 n, void *ctx)
 	return search->choice != CHOICE_NONE || (search->exhausted && search->num_addrs == 1);
 }
 
+/* The external address of an internal host: the one with the largest hash together with it, so that hosts stay with theirs when
+ * another address comes or goes.
+ */
+SLOW_PATH __u32 search_home(__be32 internal)
+{
+	const struct config *cfg = platform_config();
+	__u32 home = 0;
+	__u64 best = 0;
+
+	if (!cfg)
+		return 0;
+	for (__u32 i = 0; i < MAX_EXTERNAL; i++) {
+		__u64 hash;
+
+		if (i >= cfg->num_external)
+			break;
+		hash = hash_words(internal, cfg->external[i].addr, 0, 0, platform_shape()->hash_key);
+		if (hash >= best) {
+			best = hash;
+			home = i;
+		}
+	}
+	return home;
+}
+
 /* Goes through the external addresses that the session may have: once for ports without a mapping, once for all. 0. */
 SLOW_PATH int search_addresses(HOOK *hook, struct search *search)
 {
@@ -403,7 +428,7 @@ SLOW_PATH int search_addresses(HOOK *hook, struct search *search)
 	if (!search || !cfg || !cfg->num_external)
 		return 0;
 	num = cfg->num_external;
-	search->home = hash_scale(hash_words(search->session.internal.addr, 0, 0, 0, platform_shape()->hash_key), num);
+	search->home = search_home(search->session.internal.addr);
 	search->num_addrs = cfg->spill && !search->mapped ? num : 1;
 	platform_loop(cfg->on_full == ON_FULL_SHARE ? 2 * search->num_addrs : search->num_addrs, search_address_step,
 		      &run);

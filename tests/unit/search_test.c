@@ -330,6 +330,30 @@ static void pairs_a_host_with_one_address(void **state)
 	gateway_close(&gateway);
 }
 
+/* Hosts of the addresses that stay do not move when one goes. */
+static void keeps_its_address_when_another_goes(void **state)
+{
+	__be32 home[64];
+
+	(void)state;
+	open_addresses("40000-40999");
+	for (__u32 host = 0; host < 64; host++) {
+		assert_int_equal(create(internal_at(host * 16), remote_at(0)), CREATE_MAPPED);
+		home[host] = search.session.external.addr;
+		end(&search.session);
+	}
+	gateway.world.config.external[1] = gateway.world.config.external[NUM_ADDR - 1];
+	gateway.world.config.num_external--;
+	gateway.world.config.generation++;
+	for (__u32 host = 0; host < 64; host++) {
+		assert_int_equal(create(internal_at(host * 16), remote_at(0)), CREATE_MAPPED);
+		assert_int_not_equal(search.session.external.addr, external_at(1));
+		if (home[host] != external_at(1))
+			assert_int_equal(search.session.external.addr, home[host]);
+	}
+	gateway_close(&gateway);
+}
+
 static void spills_only_if_told(void **state)
 {
 	__be32 home;
@@ -511,6 +535,7 @@ int main(void)
 		cmocka_unit_test(forgets_a_crowd_for_another),
 		cmocka_unit_test(is_cheap_when_all_is_taken),
 		cmocka_unit_test(pairs_a_host_with_one_address),
+		cmocka_unit_test(keeps_its_address_when_another_goes),
 		cmocka_unit_test(spills_only_if_told),
 		cmocka_unit_test(refuses_to_share_if_told),
 		cmocka_unit_test(rests_a_freed_port),
