@@ -138,7 +138,7 @@ enum verdict {
 	VERDICT_TRANSLATED, /* rewritten, on its way */
 	VERDICT_PASSED,     /* untouched, on its way */
 	VERDICT_DROPPED,    /* gone, and there is nobody to tell */
-	VERDICT_REFUSED,    /* gone, and its sender was told by an ICMP error */
+	VERDICT_REFUSED,    /* gone; its sender is told where that is allowed */
 	VERDICT_DENIED,     /* there was no packet: a call of a local program failed with EADDRINUSE */
 	NUM_VERDICT,
 };
