@@ -464,6 +464,22 @@ static __always_inline void search_set_mapping(struct search *search)
 	search->mapping.flags = ENTRY_MAPPING;
 }
 
+/* Whether a socket of the host took the port while it was searched for. With `borrow` host and NAT both note first that the
+ * port is theirs and then look whether it is the other's (socket_hooks.bpf.c): both may give way, but never both have it.
+ */
+SLOW_PATH bool create_is_lent(const struct search *search)
+{
+	const struct config *cfg = platform_config();
+	struct host_ports *host_ports;
+
+	/* a mapping that was there had the port first */
+	if (!search || !cfg || !cfg->borrow || search_any_port(search) || search->choice == CHOICE_MAPPING ||
+	    search->choice == CHOICE_ALONE)
+		return false;
+	host_ports = platform_host_ports(port_space(search->session.proto));
+	return host_ports && bitmap_has(host_ports->held, be16_to_cpu(search->session.external.port));
+}
+
 /* Counts the session on the mapping of a port that it shares, or makes the port a mapping of its own. */
 static __always_inline enum insert_result create_share(struct search *search, __u32 life, bool stash)
 {
@@ -526,7 +542,10 @@ static __always_inline enum insert_result create_claim(struct search *search, __
 	}
 	if (search->choice != CHOICE_ALONE)
 		search->session.flags |= ENTRY_COUNTED;
-	result = store_insert(&search->session, life, life | (tcp_flags & LIFE_TCP_MASK), 0, stash);
+	if (create_is_lent(search))
+		result = INSERT_TAKEN;
+	else
+		result = store_insert(&search->session, life, life | (tcp_flags & LIFE_TCP_MASK), 0, stash);
 	if (result == INSERT_DONE) {
 		struct header *header = platform_header();
 

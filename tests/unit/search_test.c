@@ -451,6 +451,36 @@ static void borrows_no_port_of_the_host(void **state)
 	gateway_close(&gateway);
 }
 
+/* A socket takes the port while the sockets are asked, after the bitmap was read. */
+static struct host_ports *taken_meanwhile;
+
+static bool takes_meanwhile(void *hook, const struct tuple *inbound)
+{
+	__u16 port = ntohs(inbound->dport);
+
+	(void)hook;
+	if (port == 40001)
+		taken_meanwhile[SPACE_UDP].held[port / 64] |= 1ull << port % 64;
+	return false;
+}
+
+static void gives_way_to_a_socket_that_was_faster(void **state)
+{
+	static struct host_ports host_ports[2];
+
+	(void)state;
+	open_gateway("40000-40001");
+	memset(host_ports, 0, sizeof(host_ports));
+	platform.host_ports = taken_meanwhile = host_ports;
+	platform.host_holds = takes_meanwhile;
+	gateway.world.config.borrow = 1;
+	assert_int_equal(create((struct endpoint){ .addr = inet_addr(INTERNAL), .port = htons(40001) }, remote_at(0)),
+			 CREATE_MAPPED);
+	assert_int_equal(chosen(), 40000);
+	assert_int_equal(gateway.world.header.num_mappings, 1);
+	gateway_close(&gateway);
+}
+
 /* ---- a port that is shared ------------------------------------------------------------------------------------ */
 
 /* It is in use, and its mapping there, until the last session on it has gone, whoever made the mapping. */
@@ -540,6 +570,7 @@ int main(void)
 		cmocka_unit_test(refuses_to_share_if_told),
 		cmocka_unit_test(rests_a_freed_port),
 		cmocka_unit_test(borrows_no_port_of_the_host),
+		cmocka_unit_test(gives_way_to_a_socket_that_was_faster),
 		cmocka_unit_test(stays_mapped_while_it_is_shared),
 		cmocka_unit_test(gives_an_unmapped_port_a_mapping_of_its_own),
 		cmocka_unit_test(finds_bits),
