@@ -10,6 +10,7 @@
 #include "failures.h"
 #include "reason_text.h"
 #include "sheet.h"
+#include "sockets.h"
 #include "words.h"
 
 #define NS_PER_S 1000000000ull
@@ -56,7 +57,7 @@ static void find_process(struct lookup *lookup, const struct event *event, struc
 	const struct host_socket *socket;
 	struct fault ignored;
 
-	line->pid = event->pid;
+	line->pid = process_number(event->pid);
 	memcpy(line->comm, event->comm, COMM_LEN);
 	line->comm[COMM_LEN] = '\0';
 	if (event->pid || event->owner != OWNER_HOST)
@@ -172,6 +173,8 @@ static void print_line(struct sheet *sheet, const struct line *line)
 	text[0] = '\0';
 	if (line->pid)
 		snprintf(text, sizeof(text), "%u (%s)", line->pid, line->comm);
+	else
+		snprintf(text, sizeof(text), "%s", line->comm);
 	sheet_text(sheet, text);
 }
 

@@ -72,13 +72,16 @@ static bool is_denied(const json_t *event)
 	return strcmp(word(event, "verdict"), "denied") == 0;
 }
 
-/* " by nc (pid 1234)" of a call that was denied. */
+/* " by nc (pid 1234)", or " by nc", of a call that was denied. */
 static void print_caller(const json_t *event)
 {
 	const json_t *pid = json_object_get(event, "pid");
 
-	if (pid && is_denied(event))
-		printf(" by %s (pid %" JSON_INTEGER_FORMAT ")", word(event, "process"), json_integer_value(pid));
+	if (!is_denied(event))
+		return;
+	printf(" by %s", word(event, "process"));
+	if (json_is_integer(pid))
+		printf(" (pid %" JSON_INTEGER_FORMAT ")", json_integer_value(pid));
 }
 
 /* ", held by the session of 192.168.0.5:1000", or nothing when no one in particular is in the way. */

@@ -113,7 +113,7 @@ static void find_owner(struct event_log *log, const struct event *event, struct 
 		endpoint_format(owner, report->owner);
 	if (is_denied(event)) {
 		_Static_assert(sizeof(report->process.comm) == COMM_LEN, "a name is as long as the kernel's");
-		report->process.pid = event->pid;
+		report->process.pid = process_number(event->pid);
 		memcpy(report->process.comm, event->comm, COMM_LEN);
 	} else if (event->owner == OWNER_HOST) {
 		find_process(log, event->proto, owner, remote, &report->process);
@@ -165,12 +165,16 @@ static void format_owner(const struct report *report, char *text, size_t size)
 		snprintf(text, size, "; in its way: a socket of this machine at %s", report->owner);
 }
 
-/* " by nc (pid 1234)", of a denied call, or "". */
+/* " by nc (pid 1234)", or " by nc", of a denied call; else "". */
 static void format_caller(const struct report *report, char *text, size_t size)
 {
 	*text = '\0';
-	if (is_denied(report->event) && report->process.pid)
+	if (!is_denied(report->event))
+		return;
+	if (report->process.pid)
 		snprintf(text, size, " by %s (pid %d)", report->process.comm, report->process.pid);
+	else
+		snprintf(text, size, " by %s", report->process.comm);
 }
 
 static void tell_operator(const struct report *report)
@@ -219,8 +223,9 @@ static json_t *report_json(const struct report *report)
 	json_object_set_new(object, "host", json_boolean(report->event->from_host));
 	json_object_set_new(object, "owner", owner_kind_json(report));
 	json_object_set_new(object, "owner_endpoint", text_or_null(report->owner));
-	if (report->process.pid) {
-		json_object_set_new(object, "pid", json_integer(report->process.pid));
+	if (report->process.pid || is_denied(report->event)) {
+		json_object_set_new(object, "pid",
+				    report->process.pid ? json_integer(report->process.pid) : json_null());
 		json_object_set_new(object, "process", json_string(report->process.comm));
 	}
 	json_object_set_new(object, "suppressed", json_integer(report->event->suppressed));

@@ -269,6 +269,17 @@ static void read_comm(int proc, pid_t pid, char comm[16])
 	comm[len > 0 ? len : 0] = '\0';
 }
 
+__u32 process_number(__u32 number)
+{
+	/* the number of the first namespace is fixed (include/linux/proc_ns.h: PROC_PID_INIT_INO) */
+	static const char first[] = "pid:[4026531836]";
+	char name[64] = "";
+
+	if (readlink("/proc/self/ns/pid", name, sizeof(name) - 1) < 0 || strcmp(name, first) != 0)
+		return 0;
+	return number;
+}
+
 int process_find(__u64 inode, struct process *ret_process)
 {
 	struct dirent *entry;

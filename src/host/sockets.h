@@ -47,6 +47,11 @@ void sockets_ports(const struct sockets *sockets, __u8 proto, __be32 addr, struc
 /* A process that has the socket with this inode open: 0, or -ENOENT. Looks through /proc, which takes a while. */
 int process_find(__u64 inode, struct process *ret_process);
 
+/* A process number that the kernel's hooks gave, as it is here: they count from outside of all pid namespaces, and inside of one
+ * that is another number, which cannot be known (0).
+ */
+__u32 process_number(__u32 number);
+
 /* The name of a TCP state: "listen", "time-wait"; "bound" for UDP. */
 const char *socket_state_name(const struct host_socket *socket);
 

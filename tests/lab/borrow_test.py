@@ -3,6 +3,7 @@
 
 import contextlib
 import errno
+import re
 import socket
 
 import pytest
@@ -79,10 +80,10 @@ def test_event_names_the_process(lab, borrow, in_use):
     watch = borrow.watch()
     nc = lab.R.run("nc", "-l", PORT)
     event = watch.wait(lambda event: event["reason"] == "bind")
-    assert (event["pid"], event["process"]) == (nc.pid, "nc")
+    assert (event["pid"], event["process"]) == (nc.seen_pid, "nc")
     assert borrow.drops()["bind"]["verdict"] == "denied"
     assert borrow.drops()["bind"]["packets"] == 1
-    borrow.daemon.wait_text(rf"^bauta: bind: .*nc.*{nc.pid}")
+    borrow.daemon.wait_text(rf"^bauta: bind: .* by nc{re.escape(nc.caller)}:")
 
 
 @pytest.mark.parametrize(

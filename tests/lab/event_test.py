@@ -48,7 +48,7 @@ def test_watch_tells_who_was_denied(lab, taken):
     watch = start_watch(lab, taken)
     nc = lab.R.run("nc", "-p", PORT, lab.B.address, 7000)
     line = watch.wait_text(r"^.* connect tcp .*$", of="stdout").group(0)
-    assert f"{lab.R.external}:{PORT} to {lab.B.address}:7000 by nc (pid {nc.pid})" in line
+    assert f"{lab.R.external}:{PORT} to {lab.B.address}:7000 by nc{nc.caller}," in line
     assert line.endswith(f", held by the session of {lab.A.address}:5000")
 
 
@@ -57,7 +57,7 @@ def test_name_of_a_program_writes_no_lines(lab, taken):
     done = lab.R.run("/usr/bin/python3", "-c", NAMED, "x\nbauta: \x1b[2J", lab.B.address)
     assert "Address already in use" in done.stderr, done.report()
     event = watch.wait(lambda event: event["reason"] == "connect")
-    assert (event["pid"], event["process"]) == (done.pid, "x?bauta: ?[2J")
+    assert (event["pid"], event["process"]) == (done.seen_pid, "x?bauta: ?[2J")
     line = taken.daemon.wait_text(r"^bauta: connect: .*$").group(0)
-    assert f"by x?bauta: ?[2J (pid {done.pid})" in line
+    assert f"by x?bauta: ?[2J{done.caller}:" in line
     assert "\x1b" not in taken.log

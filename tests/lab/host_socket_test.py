@@ -5,6 +5,7 @@ A program that chose its port has that port toward a remote, or an error from th
 to the kernel is moved to another port, and told only when there is none."""
 
 import errno
+import re
 import socket
 import time
 
@@ -93,9 +94,9 @@ def test_event_names_the_process(lab, one_port):
     watch = one_port.watch()
     nc = lab.R.run("nc", "-p", PORT, *inside.remote)
     event = watch.wait(lambda event: event["reason"] == "connect")
-    assert (event["pid"], event["process"]) == (nc.pid, "nc")
+    assert (event["pid"], event["process"]) == (nc.seen_pid, "nc")
     assert event["remote"] == f"{lab.B.address}:60000" and event["owner"] == "session"
-    one_port.daemon.wait_text(rf"^bauta: connect: .*nc.*{nc.pid}")
+    one_port.daemon.wait_text(rf"^bauta: connect: .* by nc{re.escape(nc.caller)}:")
 
 
 # Who chose the port
