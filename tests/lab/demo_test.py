@@ -104,6 +104,6 @@ def test_interrupted_demo_leaves_nothing(run, number):
 
 
 def test_usage(run):
-    for words in (["--fast"], ["--bauta", "8"], ["--stock", "--bauta"]):
+    for words in (["--fast"], ["--bauta", "9"], ["--stock", "--bauta"]):
         demo = run(*words)
         assert demo.wait(10) == 2 and "usage" in demo.stderr, demo.report()

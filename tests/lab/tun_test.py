@@ -7,6 +7,7 @@ import hashlib
 import pytest
 from blob import BLOB, SHA256, WebServer
 from gateway import Bauta
+from host_clash_test import connect_unbound
 from packet import check_checksums, match, quoted
 from scapy.layers.inet import IP
 from talk import accept, ask, chat, check_outside, exchange
@@ -53,13 +54,17 @@ def test_exhaustion_is_told(lab):
 
 
 def test_host_is_told_of_a_clash(lab):
+    """By the call, if its program chose the port; by an answer to its packet, if the kernel did."""
+    lab.R.sysctl("net.ipv4.ip_local_port_range", "50000 50000")
     bauta = lab.use(Bauta("50000"))
     server = lab.B.listen(7000)
     client = lab.A.connect((lab.B.address, 7000), port=5000)
     conn, _ = accept(client, server)
     with pytest.raises(OSError) as refused:
         lab.R.connect((lab.B.address, 7000), port=50000)
-    assert not isinstance(refused.value, TimeoutError)
+    assert refused.value.errno == errno.EADDRINUSE
+    with pytest.raises(ConnectionRefusedError):
+        connect_unbound(lab.R, (lab.B.address, 7000))
     assert bauta.drops()["refused-clash"]["packets"] == 1
     chat(client, conn)
 
@@ -77,11 +82,13 @@ def test_errors_from_outside_are_rewritten(lab):
 
 
 def test_host_flow_and_nat_flow_side_by_side(lab):
+    lab.R.sysctl("net.ipv4.ip_local_port_range", "50000 50000")
     lab.use(Bauta("50000-50001"))
     server = lab.B.udp(53)
     inside = lab.A.udp(50000, remote=(lab.B.address, 53))
     seen = ask(inside, server)
-    own = lab.R.udp(seen[1], remote=(lab.B.address, 53))
+    own = lab.R.udp(remote=(lab.B.address, 53))
+    assert (own.getsockname()[1], seen[1]) == (50000, 50000)
     assert ask(own, server) != seen
     assert ask(inside, server) == seen
 
