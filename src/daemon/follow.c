@@ -196,6 +196,19 @@ static void set_policies(const struct run_options *options, struct config *confi
 	memcpy(config->timeout_s, timeout_s, sizeof(config->timeout_s));
 }
 
+/* Makes a configuration the one in force. The slot that it is written to belongs to the last but one until the last packet that
+ * goes by that is done.
+ */
+static int put_in_force(struct follow *follow, struct config *config, struct fault *fault)
+{
+	const struct table *table = &follow->dataplane->table;
+
+	config->generation = table->config.generation + 1;
+	pools_settle();
+	pools_open(table->pool, config, (table->header->config_slot + 1) % NUM_CONFIG_SLOT);
+	return dataplane_configure(follow->dataplane, config, fault);
+}
+
 static int configure(struct follow *follow, struct fault *fault)
 {
 	const struct table *table = &follow->dataplane->table;
@@ -214,11 +227,7 @@ static int configure(struct follow *follow, struct fault *fault)
 	set_external(follow, &config);
 	if (config.generation && memcmp(&config, &table->config, sizeof(config)) == 0)
 		return 0;
-	config.generation++;
-	/* The slot that comes next belongs to the last configuration but one until its last packet is done. */
-	pools_settle();
-	pools_open(table->pool, &config, (table->header->config_slot + 1) % NUM_CONFIG_SLOT);
-	return dataplane_configure(follow->dataplane, &config, fault);
+	return put_in_force(follow, &config, fault);
 }
 
 /* To be called when sessions have been ended: addresses that wait for the pools of others may get them now. */
@@ -263,14 +272,26 @@ static void warn_of_left_out(const struct follow *follow, __u32 old)
 			 follow->options->iface, follow->num_left_out);
 }
 
-int follow_start(struct follow *follow, struct dataplane *dataplane, struct sweep *sweep, struct fault *fault)
+/* There will never be room for more addresses than the table was made for. */
+static int check_pools(const struct follow *follow, struct fault *fault)
 {
+	__u32 most = follow->dataplane->table.header->num_pool_addrs;
+
+	if (follow->externals.num <= most)
+		return 0;
+	return fault_set(
+		fault, ENOSPC,
+		"cannot masquerade as %u addresses: this table has pools for %u (`bauta down -e %s` begins with a "
+		"new table, and ends all sessions)",
+		follow->externals.num, most, follow->options->iface);
+}
+
+static int start(struct follow *follow, struct fault *fault)
+{
+	struct sweep *sweep = follow->sweep;
 	__u64 ended;
 	int err;
 
-	follow->dataplane = dataplane;
-	follow->sweep = sweep;
-	tell_gateways(follow);
 	err = configure(follow, fault);
 	if (err)
 		return err;
@@ -282,8 +303,26 @@ int follow_start(struct follow *follow, struct dataplane *dataplane, struct swee
 	err = configure_unused(follow, fault);
 	if (err)
 		return err;
-	err = dataplane_attach(dataplane, follow->addresses.link.ifindex, fault);
+	err = dataplane_attach(follow->dataplane, follow->addresses.link.ifindex, fault);
 	follow->attached = !err;
+	return err;
+}
+
+int follow_start(struct follow *follow, struct dataplane *dataplane, struct sweep *sweep, struct fault *fault)
+{
+	struct config before = dataplane->table.config;
+	int err;
+
+	follow->dataplane = dataplane;
+	follow->sweep = sweep;
+	err = check_pools(follow, fault);
+	if (err)
+		return err;
+	tell_gateways(follow);
+	err = start(follow, fault);
+	/* A data plane that was there goes on as it was. */
+	if (err && before.generation && before.generation != dataplane->table.config.generation)
+		put_in_force(follow, &before, &(struct fault){});
 	return err;
 }
 
