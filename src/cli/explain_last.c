@@ -59,7 +59,7 @@ static void find_process(struct lookup *lookup, const struct event *event, struc
 
 	line->pid = process_number(event->pid);
 	memcpy(line->comm, event->comm, COMM_LEN);
-	line->comm[COMM_LEN] = '\0';
+	process_clean_comm(line->comm, sizeof(line->comm));
 	if (event->pid || event->owner != OWNER_HOST)
 		return;
 	if (!lookup->read && sockets_read(&lookup->sockets, &ignored))

@@ -96,15 +96,6 @@ static bool is_denied(const struct event *event)
 	return reason_verdict(event->reason) == VERDICT_DENIED;
 }
 
-/* A program chooses its name freely: it must not be able to write lines into a log. */
-static void clean_name(char *name, size_t size)
-{
-	name[size - 1] = '\0';
-	for (; *name; name++)
-		if (*name < ' ' || *name > '~')
-			*name = '?';
-}
-
 static void find_owner(struct event_log *log, const struct event *event, struct endpoint remote, struct report *report)
 {
 	struct endpoint owner = { .addr = event->owner_addr, .port = event->owner_port };
@@ -115,10 +106,10 @@ static void find_owner(struct event_log *log, const struct event *event, struct 
 		_Static_assert(sizeof(report->process.comm) == COMM_LEN, "a name is as long as the kernel's");
 		report->process.pid = process_number(event->pid);
 		memcpy(report->process.comm, event->comm, COMM_LEN);
+		process_clean_comm(report->process.comm, COMM_LEN);
 	} else if (event->owner == OWNER_HOST) {
 		find_process(log, event->proto, owner, remote, &report->process);
 	}
-	clean_name(report->process.comm, sizeof(report->process.comm));
 }
 
 static void make_report(struct event_log *log, const struct event *event, struct report *report)

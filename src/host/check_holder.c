@@ -71,22 +71,6 @@ static struct owner *find_owner(const struct owners *owners, __u64 inode)
 	return owners->num ? bsearch(&key, owners->owner, owners->num, sizeof(key), compare_inodes) : NULL;
 }
 
-static void read_comm(int proc, const char *pid, char comm[16])
-{
-	char path[300];
-	ssize_t len;
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/comm", pid);
-	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
-	len = fd < 0 ? 0 : read(fd, comm, 15);
-	if (fd >= 0)
-		close(fd);
-	if (len > 0 && comm[len - 1] == '\n')
-		len--;
-	comm[len > 0 ? len : 0] = '\0';
-}
-
 /* Adds the process to the owners of those sockets that its descriptors are. */
 static int look_at_process(int proc, const char *pid, struct owners *owners)
 {
@@ -116,7 +100,7 @@ static int look_at_process(int proc, const char *pid, struct owners *owners)
 		if (!owner || (owner->num && owner->process[owner->num - 1].pid == process.pid))
 			continue;
 		if (!process.comm[0])
-			read_comm(proc, pid, process.comm);
+			process_read_comm(proc, pid, process.comm);
 		error = add_process(&owner->process, &owner->num, &process);
 	}
 	closedir(dir);

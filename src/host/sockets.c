@@ -253,20 +253,28 @@ static bool has_open(int proc, pid_t pid, const char *target)
 	return found;
 }
 
-static void read_comm(int proc, pid_t pid, char comm[16])
+void process_clean_comm(char *comm, size_t size)
 {
-	char path[64];
+	comm[size - 1] = '\0';
+	for (; *comm; comm++)
+		if (*comm < ' ' || *comm > '~')
+			*comm = '?';
+}
+
+void process_read_comm(int proc, const char *pid, char comm[16])
+{
+	char path[300];
 	ssize_t len;
 	int fd;
 
-	snprintf(path, sizeof(path), "%d/comm", pid);
+	snprintf(path, sizeof(path), "%s/comm", pid);
 	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
-	len = fd < 0 ? 0 : read(fd, comm, 15);
+	len = fd < 0 ? 0 : read(fd, comm, 16);
 	if (fd >= 0)
 		close(fd);
-	if (len > 0 && comm[len - 1] == '\n')
-		len--;
-	comm[len > 0 ? len : 0] = '\0';
+	/* the kernel ends it with a line feed */
+	comm[len > 0 ? len - 1 : 0] = '\0';
+	process_clean_comm(comm, 16);
 }
 
 __u32 process_number(__u32 number)
@@ -299,7 +307,7 @@ int process_find(__u64 inode, struct process *ret_process)
 		if (!pid || !has_open(dirfd(dir), pid, target))
 			continue;
 		ret_process->pid = pid;
-		read_comm(dirfd(dir), pid, ret_process->comm);
+		process_read_comm(dirfd(dir), entry->d_name, ret_process->comm);
 		result = 0;
 	}
 	closedir(dir);
