@@ -57,7 +57,7 @@ struct rule {
 	bool excluded; /* it is not for packets that leave by this interface */
 	bool limited;  /* it has conditions of other kinds */
 	bool translates;
-	bool ends; /* accept, drop or return: what follows in the chain is not reached */
+	bool ends; /* accept, drop or return: what follows in the chain is not reached; nor is it behind a translation */
 	char jump[NFT_NAME_MAXLEN];
 	bool goes;   /* the jump does not come back */
 	__u8 walked; /* enum walked */
@@ -525,7 +525,7 @@ static bool walk_rule(struct walk *walk, const struct rule *rule, bool limited, 
 		memcpy(chain.name, rule->jump, sizeof(chain.name));
 		walk_chain(walk, &chain, limited || here, depth + 1);
 	}
-	return here || !(rule->ends || rule->goes);
+	return here || !(rule->ends || rule->goes || rule->translates);
 }
 
 /* A chain that many rules lead to is walked once for each kind, lest they multiply. */
