@@ -17,13 +17,22 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define MAX_DEPTH 16
+/* Chains that call each other. The kernel has no such limit here; it is our stack that has one. */
+#define MAX_DEPTH 1024
+
+/* How a rule was come by so far. */
+enum walked {
+	WALKED_LIMITED = 1, /* by packets that met conditions */
+	WALKED_BY_ALL = 2,
+};
 
 struct table {
 	const char *iface;
 	struct ipt_getinfo info;
 	struct ipt_get_entries *blob;
+	__u8 *walked; /* enum walked of the entry that begins at this offset of the block */
 	struct check_facts *facts;
+	int err;
 };
 
 static bool has_nat(void)
@@ -85,6 +94,12 @@ static bool is_limited(const struct ipt_entry *entry)
 	       entry->target_offset > sizeof(*entry);
 }
 
+/* What all packets have met is nothing new to some of them. */
+static bool was_walked(const struct table *table, unsigned int offset, bool limited)
+{
+	return table->walked[offset] & (limited ? WALKED_LIMITED | WALKED_BY_ALL : WALKED_BY_ALL);
+}
+
 static void walk(struct table *table, unsigned int offset, const char *chain, bool limited, int depth);
 
 /* Where a jump or goto leads: a chain of the user, whose name is in the entry before its first. */
@@ -94,6 +109,8 @@ static void follow(struct table *table, unsigned int offset, bool limited, int d
 	const struct ipt_entry *entry;
 	const struct xt_error_target *error;
 
+	if (!entry_at(table, offset) || was_walked(table, offset, limited))
+		return;
 	while (at < offset && (entry = entry_at(table, at))) {
 		before = at;
 		at += entry->next_offset;
@@ -106,14 +123,38 @@ static void follow(struct table *table, unsigned int offset, bool limited, int d
 	walk(table, offset, error->errorname, limited, depth + 1);
 }
 
-static int add_rule(const struct table *table, const char *chain, unsigned int number, bool limited)
+static void add_rule(struct table *table, const char *chain, unsigned int number, bool limited)
 {
 	struct other_nat nat = { .by = "iptables", .family = "ip", .table = "nat", .rule = number, .limited = limited };
 
 	snprintf(nat.chain, sizeof(nat.chain), "%s", chain);
-	return check_facts_add_nat(table->facts, &nat);
+	if (check_facts_add_nat(table->facts, &nat))
+		table->err = -ENOMEM;
 }
 
+/* False if no packet that meets the rule comes behind it in this chain. */
+static bool walk_rule(struct table *table, unsigned int offset, const char *chain, unsigned int number, bool limited,
+		      int depth)
+{
+	const struct ipt_entry *entry = entry_at(table, offset);
+	const struct xt_standard_target *standard = (const void *)target_of(entry);
+
+	if (is_target(entry, "MASQUERADE") || is_target(entry, "SNAT") || is_target(entry, "NETMAP")) {
+		add_rule(table, chain, number, limited);
+		return false;
+	}
+	if (!is_target(entry, XT_STANDARD_TARGET))
+		return true;
+	if (standard->verdict < 0)
+		return false; /* everything ends here, or at the caller; also the policy */
+	/* a jump to the next entry is a rule without a target */
+	if ((unsigned int)standard->verdict == offset + entry->next_offset)
+		return true;
+	follow(table, standard->verdict, limited, depth);
+	return !(entry->ip.flags & IPT_F_GOTO);
+}
+
+/* A chain that many rules lead to is walked once for each kind, lest they multiply. */
 static void walk(struct table *table, unsigned int offset, const char *chain, bool limited, int depth)
 {
 	const struct ipt_entry *entry;
@@ -121,24 +162,14 @@ static void walk(struct table *table, unsigned int offset, const char *chain, bo
 	if (depth > MAX_DEPTH)
 		return;
 	for (unsigned int number = 1; (entry = entry_at(table, offset)); number++, offset += entry->next_offset) {
-		const struct xt_standard_target *standard = (const void *)target_of(entry);
-		bool here = limited || is_limited(entry);
+		bool some = is_limited(entry);
 
-		if (is_target(entry, XT_ERROR_TARGET))
-			return; /* the next chain */
-		if (!is_for_us(table, entry))
-			continue;
-		if (is_target(entry, "MASQUERADE") || is_target(entry, "SNAT") || is_target(entry, "NETMAP")) {
-			add_rule(table, chain, number, here);
-			continue;
-		}
-		if (!is_target(entry, XT_STANDARD_TARGET))
-			continue;
-		/* a jump to the next entry is a rule without a target */
-		if (standard->verdict >= 0 && (unsigned int)standard->verdict != offset + entry->next_offset)
-			follow(table, standard->verdict, here, depth);
-		else if (standard->verdict < 0 && !is_limited(entry))
-			return; /* everything ends here; also the policy */
+		if (is_target(entry, XT_ERROR_TARGET) || was_walked(table, offset, limited))
+			return; /* the next chain, or nothing new */
+		table->walked[offset] |= limited ? WALKED_LIMITED : WALKED_BY_ALL;
+		if (is_for_us(table, entry) && !walk_rule(table, offset, chain, number, limited || some, depth) &&
+		    !some)
+			return;
 	}
 }
 
@@ -151,7 +182,8 @@ static int read_table(int fd, struct table *table)
 		return -errno;
 	len = sizeof(*table->blob) + table->info.size;
 	table->blob = calloc(1, len);
-	if (!table->blob)
+	table->walked = calloc(1, len);
+	if (!table->blob || !table->walked)
 		return -ENOMEM;
 	snprintf(table->blob->name, sizeof(table->blob->name), "nat");
 	table->blob->size = table->info.size;
@@ -172,7 +204,10 @@ int precheck_iptables(const char *iface, struct check_facts *facts, struct fault
 		walk(&table, table.info.hook_entry[NF_INET_POST_ROUTING], "POSTROUTING", false, 0);
 	if (fd >= 0)
 		close(fd);
+	free(table.walked);
 	free(table.blob);
+	if (!err)
+		err = table.err;
 	return err ? fault_set_errno(fault, -err,
 				     "cannot read the nat table of iptables: whether another NAT serves %s is "
 				     "not known",

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Another NAT at the interface: rules of nftables and of both kinds of iptables, and only those that concern it."""
 
+import json
 import shutil
 
 import pytest
 from finding import RANGE, check, connects, mend, only
-from gateway import Bauta
+from gateway import BAUTA, Bauta
 from lab import Lab
 
 
@@ -119,19 +120,43 @@ IPTABLES = {
     ),
     "by another's jump": ([["U", "-j", "MASQUERADE"], ["POSTROUTING", "-o", "eth1", "-j", "U"]], []),
     "inbound only": ([["PREROUTING", "-p", "tcp", "-j", "DNAT", "--to", "192.168.0.5"]], []),
+    "by two ways": (
+        [["U", "-j", "MASQUERADE"], ["POSTROUTING", "-p", "udp", "-j", "U"], ["POSTROUTING", "-j", "U"]],
+        [("U", "problem")],
+    ),
+    "behind a goto": (
+        [["U", "-p", "udp", "-j", "RETURN"], ["POSTROUTING", "-g", "U"], ["POSTROUTING", "-j", "MASQUERADE"]], []
+    ),
+    "behind a goto for some": (
+        [["U", "-j", "RETURN"], ["POSTROUTING", "-p", "tcp", "-g", "U"], ["POSTROUTING", "-j", "MASQUERADE"]],
+        [("POSTROUTING", "problem")],
+    ),
+    "behind a return of the chain": (
+        [["U", "-j", "RETURN"], ["U", "-j", "SNAT", "--to", "192.0.2.77"], ["POSTROUTING", "-j", "U"],
+         ["POSTROUTING", "-j", "MASQUERADE"]],
+        [("POSTROUTING", "problem")],
+    ),
 }
 
 
-@pytest.mark.parametrize("program, by", [("iptables-nft", "nftables"), ("iptables-legacy", "iptables")])
-@pytest.mark.parametrize("name", IPTABLES)
-def test_rules_of_iptables(idle, program, by, name):
+PROGRAMS = [("iptables-nft", "nftables"), ("iptables-legacy", "iptables")]
+
+
+def start_iptables(host, program):
+    """Flushes its table, or skips the test where there can be none."""
     if not shutil.which(program):
         pytest.skip(f"{program} is not installed")
-    rules, expected = IPTABLES[name]
-    idle.R.nft("flush ruleset")
-    probe = idle.R.run(program, "-t", "nat", "-F")
+    probe = host.run(program, "-t", "nat", "-F")
     if probe.status:
         pytest.skip(f"this kernel has no table for {program}: {probe.stderr}")
+
+
+@pytest.mark.parametrize("program, by", PROGRAMS)
+@pytest.mark.parametrize("name", IPTABLES)
+def test_rules_of_iptables(idle, program, by, name):
+    rules, expected = IPTABLES[name]
+    idle.R.nft("flush ruleset")
+    start_iptables(idle.R, program)
     idle.R.do(program, "-t", "nat", "-N", "U")
     try:
         for rule in rules:
@@ -142,6 +167,44 @@ def test_rules_of_iptables(idle, program, by, name):
             assert finding["by"] == by and severity in (None, finding["severity"]), finding
             mend(idle.R, finding)
         assert check(idle.R) == []
+    finally:
+        idle.R.do(program, "-t", "nat", "-F")
+        idle.R.do(program, "-t", "nat", "-X")
+
+
+@pytest.mark.parametrize("program, by", PROGRAMS)
+def test_rule_behind_one_for_all(idle, program, by):
+    """No packet comes to it, until the first is gone."""
+    idle.R.nft("flush ruleset")
+    start_iptables(idle.R, program)
+    try:
+        idle.R.do(program, "-t", "nat", "-A", "POSTROUTING", "-j", "SNAT", "--to", "192.0.2.77")
+        idle.R.do(program, "-t", "nat", "-A", "POSTROUTING", "-j", "MASQUERADE")
+        for _ in range(2):
+            finding = only(check(idle.R), "other-nat")
+            assert (finding["by"], finding["severity"]) == (by, "problem")
+            mend(idle.R, finding)
+        assert check(idle.R) == []
+    finally:
+        idle.R.do(program, "-t", "nat", "-F")
+
+
+@pytest.mark.parametrize("program, by", PROGRAMS)
+def test_chains_that_multiply(idle, program, by):
+    """Each of 14 chains is led to four times by the one before: 4^14 ways to the last, which is walked once a kind."""
+    idle.R.nft("flush ruleset")
+    start_iptables(idle.R, program)
+    names = ["POSTROUTING"] + [f"U{number}" for number in range(14)]
+    some = [["-p", "tcp"], ["-p", "udp"], ["-p", "icmp"], []]
+    lines = [f":{name} -" for name in names[1:]]
+    lines += [" ".join(["-A", here, *words, "-j", there]) for here, there in zip(names, names[1:]) for words in some]
+    table = "\n".join(["*nat", *lines, "-A U13 -p tcp -j MASQUERADE", "-A U13 -j MASQUERADE", "COMMIT", ""])
+    try:
+        idle.R.do(f"{program}-restore", stdin=table.encode())
+        done = idle.R.run("timeout", "5", BAUTA, "check", "-e", "eth0", "-p", RANGE, "-j")
+        assert done.status == 3, done.report()
+        found = [(finding["by"], finding["chain"], finding["severity"]) for finding in json.loads(done.text)]
+        assert found == [(by, "U13", "problem"), (by, "U13", "note")]
     finally:
         idle.R.do(program, "-t", "nat", "-F")
         idle.R.do(program, "-t", "nat", "-X")
