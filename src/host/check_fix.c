@@ -3,6 +3,7 @@
 #include "check_fix.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -106,11 +107,31 @@ bool ephemeral_same_reserved(const struct ephemeral *old, const struct ephemeral
 	return memcmp(&old->reserved, &new->reserved, sizeof(old->reserved)) == 0;
 }
 
+/* The list may have been written in part. */
+static int restore_reserved(const struct ephemeral *old, struct fault *fault)
+{
+	struct ranges now;
+
+	if (!sysctl_read_reserved(&now, fault) && memcmp(&now, &old->reserved, sizeof(now)) == 0)
+		return 0;
+	return sysctl_write_reserved(&old->reserved, fault);
+}
+
+/* Adds to what is said already. */
+static void __attribute__((format(printf, 2, 3))) say_more(struct fault *fault, const char *format, ...)
+{
+	size_t len = strlen(fault->text);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(fault->text + len, sizeof(fault->text) - len, format, args);
+	va_end(args);
+}
+
 int ephemeral_write(const struct ephemeral *old, const struct ephemeral *new, struct fault *fault)
 {
 	bool cut = !ephemeral_same_range(old, new);
 	struct fault undo;
-	size_t len;
 	int error = 0;
 
 	if (cut)
@@ -118,14 +139,15 @@ int ephemeral_write(const struct ephemeral *old, const struct ephemeral *new, st
 	if (error || ephemeral_same_reserved(old, new))
 		return error;
 	error = sysctl_write_reserved(&new->reserved, fault);
-	if (!error || !cut)
-		return error;
-	len = strlen(fault->text);
-	if (sysctl_write_ephemeral(old->first, old->last, &undo))
-		snprintf(fault->text + len, sizeof(fault->text) - len, "; and ip_local_port_range stays %u %u: %.200s",
-			 new->first, new->last, undo.text);
+	if (!error)
+		return 0;
+	if (restore_reserved(old, &undo))
+		say_more(fault, "; and ip_local_reserved_ports may hold a part of the new list: %.120s", undo.text);
 	else
-		snprintf(fault->text + len, sizeof(fault->text) - len, "; ip_local_port_range is %u %u as before",
-			 old->first, old->last);
+		say_more(fault, "; ip_local_reserved_ports is as before");
+	if (cut && sysctl_write_ephemeral(old->first, old->last, &undo))
+		say_more(fault, "; and ip_local_port_range stays %u %u: %.120s", new->first, new->last, undo.text);
+	else if (cut)
+		say_more(fault, "; ip_local_port_range is %u %u as before", old->first, old->last);
 	return error;
 }

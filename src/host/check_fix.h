@@ -34,7 +34,7 @@ int ephemeral_plan(const struct ephemeral *old, const struct ranges *ports, stru
 bool ephemeral_same_range(const struct ephemeral *old, const struct ephemeral *new);
 bool ephemeral_same_reserved(const struct ephemeral *old, const struct ephemeral *new);
 
-/* Writes what differs. If the second sysctl cannot be written, the first gets its old value back. */
+/* Writes what differs. If the second sysctl cannot be written, or not all of it, both get their old values back. */
 int ephemeral_write(const struct ephemeral *old, const struct ephemeral *new, struct fault *fault);
 
 #endif

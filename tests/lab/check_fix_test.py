@@ -117,4 +117,24 @@ def test_fix_is_undone_where_half_of_it_fails(lab):
     assert done.status == 1 and not done.text, done.report()
     (line,) = done.stderr.splitlines()
     assert "ip_local_reserved_ports: Read-only file system" in line and "is 32768 60999 as before" in line
+    assert "ip_local_reserved_ports is as before" in line
+    assert lab.R.read(RANGE_SYSCTL) == "32768\t60999\n"
+
+
+def test_fix_is_undone_where_a_part_was_written(lab, tmp_path):
+    """A list of more than a page, of which only the first page goes into the file."""
+    old = ",".join(str(port) for port in range(1025, 2663, 2))
+    assert 4096 - 10 < len(old) < 4096
+    file = tmp_path / "reserved"
+    script = (
+        f"mount -t tmpfs -o size=4096 none {tmp_path} && printf '%s\\n' {old} >{file} && "
+        f"mount --bind {file} {RESERVED_SYSCTL} && "
+        f"{{ {BAUTA} check -e eth0 -p 50000,50002,60000-60999 --fix-ephemeral; echo $?; head -n 1 {file}; }}"
+    )
+    done = lab.R.run("unshare", "-m", "sh", "-c", script)
+    status, now = done.text.splitlines()
+    assert (status, now) == ("1", old)
+    (line,) = done.stderr.splitlines()
+    assert "ip_local_reserved_ports: No space left on device" in line and "is 32768 60999 as before" in line
+    assert "ip_local_reserved_ports is as before" in line
     assert lab.R.read(RANGE_SYSCTL) == "32768\t60999\n"
