@@ -184,7 +184,7 @@ static char *range_text(const struct ephemeral *ephemeral)
 	return asprintf(&text, "%u %u", ephemeral->first, ephemeral->last) < 0 ? NULL : text;
 }
 
-/* Returns what was changed: a list of sysctls. */
+/* Returns what was changed, if nothing failed: a list of sysctls. */
 static json_t *fix_ephemeral(const struct ranges *ports)
 {
 	json_t *changed = json_array();
@@ -228,6 +228,16 @@ static void print_changed(json_t *changed)
 	printf("until the next start; to keep it, put into /etc/sysctl.d/60-bauta.conf:\n");
 	json_array_foreach(changed, i, change)
 		printf("  %s = %s\n", text_of(change, "sysctl"), text_of(change, "new"));
+}
+
+/* The check failed behind the fix, which is told nevertheless. */
+static void print_fix_alone(json_t *changed)
+{
+	json_t *answer = json_pack("{s:O}", "changed", changed);
+
+	json_dumpf(answer, stdout, JSON_INDENT(2));
+	printf("\n");
+	json_decref(answer);
 }
 
 /* ---- the answer ------------------------------------------------------------------------------------------------ */
@@ -312,8 +322,14 @@ int verb_check(int argc, char **argv)
 		sysctl_read_default(&precheck.ports, &fault); /* none: that will be a finding */
 	if (words.fix)
 		changed = fix_ephemeral(&precheck.ports);
-	if (precheck_findings(&precheck, &findings, &fault))
+	/* first of all, for the check may fail */
+	if (changed && !words.common.json)
+		print_changed(changed);
+	if (precheck_findings(&precheck, &findings, &fault)) {
+		if (changed && words.common.json)
+			print_fix_alone(changed);
 		die(&fault);
+	}
 	status = json_array_size(findings) ? STATUS_FOUND : STATUS_DONE;
 	if (words.common.json) {
 		json_t *answer = changed ? json_pack("{s:O, s:O}", "changed", changed, "findings", findings)
@@ -322,13 +338,10 @@ int verb_check(int argc, char **argv)
 		json_dumpf(answer, stdout, JSON_INDENT(2));
 		printf("\n");
 		json_decref(answer);
+	} else if (status == STATUS_FOUND) {
+		print_findings(findings);
 	} else {
-		if (changed)
-			print_changed(changed);
-		if (status == STATUS_FOUND)
-			print_findings(findings);
-		else
-			print_nothing(instance.iface, &precheck.ports);
+		print_nothing(instance.iface, &precheck.ports);
 	}
 	json_decref(changed);
 	json_decref(findings);

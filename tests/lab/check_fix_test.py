@@ -2,6 +2,8 @@
 """Ports that the kernel gives to programs by itself: found, and taken out of its pool by --fix-ephemeral."""
 
 import json
+import os
+import pty
 
 import pytest
 from finding import check, mend, only
@@ -138,3 +140,28 @@ def test_fix_is_undone_where_a_part_was_written(lab, tmp_path):
     assert "ip_local_reserved_ports: No space left on device" in line and "is 32768 60999 as before" in line
     assert "ip_local_reserved_ports is as before" in line
     assert lab.R.read(RANGE_SYSCTL) == "32768\t60999\n"
+
+
+@pytest.mark.parametrize("words", [[], ["-j"]])
+def test_fix_is_told_where_the_check_fails(lab, words):
+    """A terminal in the place of the reserved ports gives a line a time: none at the fix, no list at the check."""
+    master, slave = pty.openpty()
+    try:
+        os.write(master, b"\n\nnone\n")
+        script = (
+            f"mount --bind {os.ttyname(slave)} {RESERVED_SYSCTL} && "
+            f"exec {BAUTA} check -e eth0 -p 50000-60999 --fix-ephemeral {' '.join(words)}"
+        )
+        done = lab.R.run("unshare", "-m", "sh", "-c", script)
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert done.status == 1, done.report()
+    (line,) = done.stderr.splitlines()
+    assert "which is not a list of ports" in line
+    assert lab.R.read(RANGE_SYSCTL) == "32768\t49999\n"
+    if words:
+        change = {"sysctl": "net.ipv4.ip_local_port_range", "old": "32768 60999", "new": "32768 49999"}
+        assert json.loads(done.text) == {"changed": [change]}
+    else:
+        assert done.text.startswith('changed net.ipv4.ip_local_port_range from "32768 60999" to "32768 49999"\n')
