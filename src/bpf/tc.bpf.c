@@ -205,7 +205,8 @@ int bauta_egress(struct __sk_buff *skb)
 	decision.reason = parse(skb, &pkt) ? translate_outbound(skb, &pkt, packet_origin(skb), &decision) : pkt.bad;
 	if (reason_verdict(decision.reason) == VERDICT_TRANSLATED)
 		apply(skb, &pkt, &decision);
-	if (decision.reason == PASSED_HOST)
+	/* a RST is sent without a socket, to whoever knocks at a closed port */
+	if (decision.reason == PASSED_HOST && !(pkt.tcp_flags & LIFE_RST))
 		host_port_see(&pkt.tuple);
 	report_count(decision.reason);
 	if (packet_is_reported(&decision))
@@ -269,11 +270,14 @@ static long sweep_step(__u32 n, void *ctx)
 		return 1;
 	switch (sweep->op) {
 	case SWEEP_EXPIRE:
-		removed = (session_mark(sweep->cfg, index) && session_reap(index, EXPIRE_GRACE_S, &room)) ||
-			  mapping_reap(index, sweep->cfg->rest_s);
+		removed = session_mark(sweep->cfg, index) && session_reap(index, EXPIRE_GRACE_S, &room);
+		if (!removed)
+			mapping_reap(index, sweep->cfg->rest_s);
 		break;
 	case SWEEP_FLUSH:
-		removed = session_remove(index) || mapping_reap(index, 0);
+		removed = session_remove(index);
+		if (!removed)
+			mapping_reap(index, 0);
 		break;
 	case SWEEP_QUOTA:
 		removed = quota_reap(index);

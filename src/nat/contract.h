@@ -317,7 +317,7 @@ enum port_space {
 
 /* Which ports have a mapping: exactly the inbound mapping entries of this space; written under their lock.
  * `open` is a hint, for each configuration: the words in which there may be a port of the ranges without a mapping. A bit that
- * is set may be wrong, and is then cleared by whoever finds out; a bit that is clear is right.
+ * is set may be wrong, and is then cleared by whoever finds out; a bit that is clear is right, but for the moment in which that is done.
  */
 struct pool {
 	__u64 used[PORT_WORDS];
@@ -443,7 +443,7 @@ _Static_assert(sizeof(struct event) == 64, "events have no hidden padding");
 
 /* What the daemon asks of the sweep program, as the data of a test run. */
 enum sweep_op {
-	SWEEP_EXPIRE, /* mark what is expired, free what was marked a second ago */
+	SWEEP_EXPIRE, /* mark what is expired, free what was marked a while ago */
 	SWEEP_FLUSH,  /* remove whatever it is */
 	SWEEP_QUOTA,  /* remove the quota records of those that have nothing */
 };

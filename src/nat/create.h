@@ -28,7 +28,7 @@
 #include "store.h"
 
 #define CREATE_ATTEMPTS 4
-#define SEARCH_RUNS 3 /* without a crowd, with one, with another */
+#define SEARCH_RUNS 3 /* without a crowd, with one, and without one to the end */
 
 enum create_result {
 	CREATE_MAPPED,  /* on a mapping, old or new */
@@ -227,6 +227,21 @@ static __always_inline bool search_rests(struct search *search)
 	       !endpoint_equal(search->mapping.internal, search->session.internal) && mapping_rests(&search->mapping);
 }
 
+/* A port at rest is like one that a socket of the host sits on: not to be had for a while, of which nobody tells the end. 0. */
+SLOW_PATH int search_note_rest(struct search *search)
+{
+	struct stripe *stripe;
+	struct crowd *crowd;
+
+	if (!search)
+		return 0;
+	crowd = search_crowd(search);
+	stripe = crowd_stripe(search->crowd);
+	if (crowd && stripe)
+		crowd_note_host(crowd, stripe, &search->crowd_key, be16_to_cpu(search->session.external.port));
+	return 0;
+}
+
 /* Whether somebody holds the tuple that the session would have; notes who was the first one met, and in the crowd who it is. */
 SLOW_PATH bool search_is_held(HOOK *hook, struct search *search)
 {
@@ -286,7 +301,11 @@ static __attribute__((noinline)) long search_step(__u32 n, void *ctx)
 	held = search_is_held(run->hook, search);
 	if (next == CANDIDATE_TAKEN)
 		return 0;
-	if (held || (search->round == SEARCH_ALL && search_rests(search)))
+	if (!held && search->round == SEARCH_ALL && search_rests(search)) {
+		search_note_rest(search);
+		held = true;
+	}
+	if (held)
 		return ++search->num_held >= search->max_held;
 	search->choice = search->session.flags & ENTRY_HOST              ? CHOICE_ALONE
 			 : search->round == SEARCH_ALL || search->mapped ? CHOICE_SHARED
@@ -339,14 +358,19 @@ SLOW_PATH int search_address(HOOK *hook, struct search *search, enum search_roun
 	if (!search || !search_begin(search, round))
 		return 0;
 	for (int i = 0; i < SEARCH_RUNS; i++) {
-		struct crowd *crowd = search_crowd(search);
+		struct crowd *crowd;
 
+		/* the last run believes nobody */
+		if (i == SEARCH_RUNS - 1)
+			search->crowd = INDEX_NONE;
+		crowd = search_crowd(search);
 		search->max_held = crowd || i == SEARCH_RUNS - 1 ? 2 * NUM_PORTS : CROWD_AFTER;
 		search->num_held = 0;
 		search->offset = 0;
 		search->own_tried = 0;
+		search->exhausted = 0;
 		if (crowd)
-			crowd_refresh(crowd);
+			crowd_refresh(search->crowd, &search->crowd_key);
 		/* the first two by themselves: nearly always they will do, and a loop costs */
 		if (!search_step(0, &run) && !search_step(0, &run))
 			platform_loop(PORT_WORDS + 1 + NUM_PORTS, search_step, &run);
@@ -464,6 +488,14 @@ static __always_inline void search_set_mapping(struct search *search)
 	search->mapping.flags = ENTRY_MAPPING;
 }
 
+/* For how long the mapping rests if the session does not come to be: one that was there as it did, one just made not at all. */
+SLOW_PATH __u32 create_rest(const struct search *search)
+{
+	const struct config *cfg = platform_config();
+
+	return search && cfg && search->choice == CHOICE_MAPPING ? cfg->rest_s : 0;
+}
+
 /* Whether a socket of the host took the port while it was searched for. With `borrow` host and NAT both note first that the
  * port is theirs and then look whether it is the other's (socket_hooks.bpf.c): both may give way, but never both have it.
  */
@@ -471,13 +503,16 @@ SLOW_PATH bool create_is_lent(const struct search *search)
 {
 	const struct config *cfg = platform_config();
 	struct host_ports *host_ports;
+	__u16 port;
 
 	/* a mapping that was there had the port first */
 	if (!search || !cfg || !cfg->borrow || search_any_port(search) || search->choice == CHOICE_MAPPING ||
 	    search->choice == CHOICE_ALONE)
 		return false;
 	host_ports = platform_host_ports(port_space(search->session.proto));
-	return host_ports && bitmap_has(host_ports->held, be16_to_cpu(search->session.external.port));
+	port = be16_to_cpu(search->session.external.port);
+	/* what is fresh stands in both but for the moment in which the daemon clears what is old */
+	return host_ports && (bitmap_has(host_ports->held, port) || bitmap_has(host_ports->fresh, port));
 }
 
 /* Counts the session on the mapping of a port that it shares, or makes the port a mapping of its own. */
@@ -552,7 +587,7 @@ static __always_inline enum insert_result create_claim(struct search *search, __
 		if (header)
 			platform_add64(&header->num_created, 1);
 	} else {
-		mapping_release(&search->session, 0, &search->mapping);
+		mapping_release(&search->session, create_rest(search), &search->mapping);
 		search->refused = search->session;
 	}
 	return result;
@@ -621,6 +656,8 @@ static __always_inline enum create_result create_session(HOOK *hook, struct sear
 {
 	enum create_result result;
 
+	/* nobody is in the way of who is at his limit */
+	search->owner_kind = OWNER_NONE;
 	search->quota = quota_take_pair(&search->session);
 	if (quota_is_refusal(search->quota))
 		return create_refused(search->quota);

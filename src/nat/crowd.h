@@ -87,7 +87,6 @@ static long crowd_empty_host_word(__u32 n, void *ctx)
 static __always_inline void crowd_empty_host(struct crowd *crowd)
 {
 	platform_loop(PORT_WORDS, crowd_empty_host_word, &crowd);
-	WRITE_ONCE(crowd->num_host, 0);
 }
 
 /* The one of the crowds that may have this key which is empty or was used longest ago: its number, or INDEX_NONE. */
@@ -170,6 +169,7 @@ SLOW_PATH __u32 crowd_open(const struct crowd_key *key)
 		return INDEX_NONE;
 	platform_loop(PORT_WORDS, crowd_empty_word, &crowd);
 	crowd_empty_host(crowd);
+	WRITE_ONCE(crowd->num_host, 0);
 	for (__u32 i = 0; i < SUMMARY_WORDS; i++)
 		WRITE_ONCE(crowd->open[i], key->proto == IPPROTO_ICMP ? ~0ull : cfg->ranges_open[i]);
 	platform_lock(stripe);
@@ -185,14 +185,32 @@ SLOW_PATH __u32 crowd_open(const struct crowd_key *key)
 	return crowd_settle(key, index, stripe);
 }
 
-/* Forgets what was learnt of the host's sockets, if it is old. */
-static __always_inline void crowd_refresh(struct crowd *crowd)
+/* Forgets what was learnt of the host's sockets, if it is old. The count goes first, under the lock, so that one forgets and no
+ * other: what is noted while the words are emptied may be lost, but a bit never stands without being counted. 0.
+ */
+SLOW_PATH int crowd_refresh(__u32 index, const struct crowd_key *key)
 {
-	__u32 num = READ_ONCE(crowd->num_host);
+	struct crowd *crowd = platform_crowd(index);
+	__u64 ticks = platform_ticks();
+	struct stripe *stripe;
+	bool ours = false;
 
-	if (num && platform_ticks() - READ_ONCE(crowd->host_jiffies) > 1 + num / CROWD_HOST_PER_TICK)
-		crowd_empty_host(crowd);
+	if (!crowd || !key)
+		return 0;
 	WRITE_ONCE(crowd->used_s, platform_now());
+	stripe = crowd_stripe(index);
+	if (!stripe || !READ_ONCE(crowd->num_host))
+		return 0;
+	platform_lock(stripe);
+	if (crowd_is(crowd, key) && crowd->num_host &&
+	    ticks - crowd->host_jiffies > 1 + crowd->num_host / CROWD_HOST_PER_TICK) {
+		WRITE_ONCE(crowd->num_host, 0);
+		ours = true;
+	}
+	platform_unlock(stripe);
+	if (ours)
+		crowd_empty_host(crowd);
+	return 0;
 }
 
 /* Notes that a session, whose inbound entry stands at `entry`, holds a port (host order) toward this remote. */

@@ -83,7 +83,7 @@ static __always_inline enum reason create_reason(enum create_result result, enum
 	case CREATE_ALONE:
 		return TRANSLATED_CLASH;
 	case CREATE_SHARED:
-		return origin == ORIGIN_HOST ? TRANSLATED_CLASH : TRANSLATED_SHARED;
+		return TRANSLATED_SHARED;
 	case CREATE_EXISTS:
 		return DROPPED_RACE;
 	case CREATE_NO_PORT:
@@ -240,8 +240,8 @@ static __always_inline enum reason translate_outbound(HOOK *hook, const struct p
 	if (origin == ORIGIN_FORWARDED && addr_is_own(cfg, pkt->tuple.src))
 		return DROPPED_MARTIAN;
 	reason = translate_create(hook, pkt, own ? ORIGIN_HOST : ORIGIN_FORWARDED, decision);
-	/* Another packet of the same session was faster: this one goes by what that one made. */
-	if (reason == DROPPED_RACE && translate_packet(pkt, 0, decision))
+	/* Another packet of the same session was faster, and perhaps the last that a quota allowed: this one goes by what it made. */
+	if ((reason == DROPPED_RACE || reason >= REFUSED_QUOTA_PORTS) && translate_packet(pkt, 0, decision))
 		return TRANSLATED_OUTBOUND;
 	return reason;
 }

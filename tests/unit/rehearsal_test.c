@@ -109,6 +109,7 @@ static void foretell_and_send(__u8 on_full, __u32 rest_s, unsigned int seen[NUM_
 		enum reason reason;
 		__u32 life;
 
+		platform.ticks += 2; /* what a crowd has learnt of ports at rest is old */
 		if (gateway_read_life(IPPROTO_UDP, internal, remote, &life, &life))
 			continue;
 		known = search.session.external;
