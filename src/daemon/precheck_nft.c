@@ -77,6 +77,7 @@ struct ruleset {
 	struct mnl_socket *socket;
 	size_t num_rules;
 	struct rule *rule;
+	struct rule **by_chain; /* the rules of each chain side by side, in their order */
 	size_t num_bases;
 	struct chain *base;
 };
@@ -384,6 +385,7 @@ static struct nlmsghdr *put_request(char *buffer, __u16 type, __u8 family)
 	return request;
 }
 
+/* Where the kernel has no nftables, there are no base chains, and nothing more is asked. */
 static int read_ruleset(struct ruleset *set)
 {
 	char buffer[256];
@@ -392,11 +394,41 @@ static int read_ruleset(struct ruleset *set)
 	for (int i = 0; i < MAX_TRIES && err == -EINTR; i++) {
 		set->num_rules = set->num_bases = 0;
 		err = netlink_ask(set->socket, put_request(buffer, NFT_MSG_GETCHAIN, NFPROTO_UNSPEC), take_chain, set);
+		if ((err == -EINVAL || err == -EOPNOTSUPP || err == -ENOENT) && !set->num_bases)
+			return 0;
 		if (!err && set->num_bases)
 			err = netlink_ask(set->socket, put_request(buffer, NFT_MSG_GETRULE, NFPROTO_UNSPEC), take_rule,
 					  set);
 	}
 	return err;
+}
+
+static int compare_chains(const struct rule *rule, __u8 family, const char *table, const char *chain)
+{
+	int order = rule->family - family;
+
+	if (!order)
+		order = strcmp(rule->table, table);
+	return order ? order : strcmp(rule->chain, chain);
+}
+
+static int compare_rules(const void *one, const void *other)
+{
+	const struct rule *a = *(struct rule *const *)one, *b = *(struct rule *const *)other;
+	int order = compare_chains(a, b->family, b->table, b->chain);
+
+	return order ? order : (a > b) - (a < b);
+}
+
+static int sort_rules(struct ruleset *set)
+{
+	set->by_chain = calloc(set->num_rules + 1, sizeof(*set->by_chain));
+	if (!set->by_chain)
+		return -ENOMEM;
+	for (size_t i = 0; i < set->num_rules; i++)
+		set->by_chain[i] = &set->rule[i];
+	qsort(set->by_chain, set->num_rules, sizeof(*set->by_chain), compare_rules);
+	return 0;
 }
 
 /* ---- following chains ------------------------------------------------------------------------------------------ */
@@ -528,6 +560,22 @@ static bool walk_rule(struct walk *walk, const struct rule *rule, bool limited, 
 	return here || !(rule->ends || rule->goes || rule->translates);
 }
 
+/* Where the rules of a chain begin, or those of the next if it has none. */
+static size_t find_rules(const struct ruleset *set, const struct chain *chain)
+{
+	size_t low = 0, high = set->num_rules;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (compare_chains(set->by_chain[middle], chain->family, chain->table, chain->name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 /* A chain that many rules lead to is walked once for each kind, lest they multiply. */
 static void walk_chain(struct walk *walk, const struct chain *chain, bool limited, int depth)
 {
@@ -535,13 +583,10 @@ static void walk_chain(struct walk *walk, const struct chain *chain, bool limite
 
 	if (depth > MAX_DEPTH)
 		return;
-	for (size_t i = 0; i < walk->set->num_rules; i++) {
-		struct rule *rule = &walk->set->rule[i];
+	for (size_t i = find_rules(walk->set, chain); i < walk->set->num_rules; i++) {
+		struct rule *rule = walk->set->by_chain[i];
 
-		if (rule->family != chain->family || strcmp(rule->chain, chain->name) != 0 ||
-		    strcmp(rule->table, chain->table) != 0)
-			continue;
-		if (rule->walked & known)
+		if (compare_chains(rule, chain->family, chain->table, chain->name) != 0 || rule->walked & known)
 			return;
 		rule->walked |= limited ? WALKED_LIMITED : WALKED_BY_ALL;
 		if (!walk_rule(walk, rule, limited, depth))
@@ -562,14 +607,13 @@ int precheck_nft(const char *iface, unsigned int ifindex, struct check_facts *fa
 		err = -errno;
 	if (!err)
 		err = read_ruleset(&set);
-	/* no such part of the kernel */
-	if (err == -EINVAL || err == -EOPNOTSUPP || err == -ENOENT)
-		err = 0;
-	else if (!err)
-		for (size_t i = 0; i < set.num_bases; i++)
-			walk_chain(&walk, &set.base[i], false, 0);
+	if (!err)
+		err = sort_rules(&set);
+	for (size_t i = 0; !err && i < set.num_bases; i++)
+		walk_chain(&walk, &set.base[i], false, 0);
 	if (set.socket)
 		mnl_socket_close(set.socket);
+	free(set.by_chain);
 	free(set.rule);
 	free(set.base);
 	if (!err)
