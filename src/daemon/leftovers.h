@@ -12,7 +12,7 @@
  */
 char *leftovers_mark(char *name);
 
-/* Removes them, and says what it removed. */
+/* Removes those whose namespace is gone for certain, and says what it removed, and what it kept for want of certainty. */
 void leftovers_remove(void);
 
 #endif

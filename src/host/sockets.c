@@ -14,11 +14,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <libmnl/libmnl.h>
 
 #include "platform.h"
+
+#define FIRST_PID_NAMESPACE 0xEFFFFFFC /* fixed: PROC_PID_INIT_INO of include/linux/proc_ns.h */
 
 /* As the kernel numbers them in a dump (include/net/tcp_states.h, which is not for user space). A closed socket is in the
  * dump only while it is bound.
@@ -277,15 +280,16 @@ void process_read_comm(int proc, const char *pid, char comm[16])
 	process_clean_comm(comm, 16);
 }
 
+bool process_is_in_first_namespace(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == FIRST_PID_NAMESPACE;
+}
+
 __u32 process_number(__u32 number)
 {
-	/* the number of the first namespace is fixed (include/linux/proc_ns.h: PROC_PID_INIT_INO) */
-	static const char first[] = "pid:[4026531836]";
-	char name[64] = "";
-
-	if (readlink("/proc/self/ns/pid", name, sizeof(name) - 1) < 0 || strcmp(name, first) != 0)
-		return 0;
-	return number;
+	return process_is_in_first_namespace() ? number : 0;
 }
 
 int process_find(__u64 inode, struct process *ret_process)

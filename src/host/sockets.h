@@ -4,6 +4,7 @@
 #define BAUTA_SOCKETS_H
 
 #include <linux/types.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -54,6 +55,9 @@ void process_read_comm(int proc, const char *pid, char comm[16]);
 
 /* A process that has the socket with this inode open: 0, or -ENOENT. Looks through /proc, which takes a while. */
 int process_find(__u64 inode, struct process *ret_process);
+
+/* Whether this is the PID namespace that all others are in: only its /proc shows every process of the machine. */
+bool process_is_in_first_namespace(void);
 
 /* A process number that the kernel's hooks gave, as it is here: they count from outside of all pid namespaces, and inside of one
  * that is another number, which cannot be known (0).
