@@ -193,13 +193,12 @@ static int open_link(const struct instance *instance, enum cgroup_hook hook)
 	return link;
 }
 
-static int attach(const struct instance *instance, enum cgroup_hook hook, int root, int program, bool *ret_new)
+static int attach(const struct instance *instance, enum cgroup_hook hook, int root, int program)
 {
 	int link = open_link(instance, hook);
 	char path[PIN_PATH];
 	int err;
 
-	*ret_new = link < 0;
 	link_pin(instance, hook, path);
 	if (link >= 0) {
 		err = bpf_link_update(link, program, NULL);
@@ -229,28 +228,18 @@ static void detach(const struct instance *instance, enum cgroup_hook hook)
 
 static int attach_all(const struct instance *instance, const struct socket_hooks *hooks, bool borrow, int root)
 {
-	bool new[NUM_CGROUP_HOOK] = {};
+	int err = 0;
 
-	for (int i = 0; i < NUM_CGROUP_HOOK; i++) {
-		int err;
-
-		if (!is_wanted(i, borrow)) {
+	for (int i = 0; i < NUM_CGROUP_HOOK && !err; i++)
+		if (is_wanted(i, borrow))
+			err = attach(instance, i, root, bpf_program__fd(program_of(hooks, i)));
+		else
 			detach(instance, i); /* what an earlier run wanted */
-			continue;
-		}
-		err = attach(instance, i, root, bpf_program__fd(program_of(hooks, i)), &new[i]);
-		if (!err)
-			continue;
-		while (--i >= 0)
-			if (new[i])
-				detach(instance, i);
-		return err;
-	}
-	return 0;
+	return err;
 }
 
-int cgroup_attach(const struct instance *instance, const struct bpf_object *tc, const struct header *header,
-		  bool borrow, struct fault *fault)
+static int load_and_attach(const struct instance *instance, const struct bpf_object *tc, const struct header *header,
+			   bool borrow, struct fault *fault)
 {
 	struct sock_bits bits = find_sock_bits();
 	struct socket_hooks *hooks = NULL;
@@ -272,6 +261,17 @@ int cgroup_attach(const struct instance *instance, const struct bpf_object *tc, 
 		socket_hooks__destroy(hooks);
 	}
 	close(root);
+	return err;
+}
+
+int cgroup_attach(const struct instance *instance, const struct bpf_object *tc, const struct header *header,
+		  bool borrow, struct fault *fault)
+{
+	int err = load_and_attach(instance, tc, header, borrow, fault);
+
+	/* Some of this run beside some of an earlier one would keep half of what is promised. */
+	if (err)
+		cgroup_detach(instance);
 	return err;
 }
 

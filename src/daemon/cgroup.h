@@ -32,8 +32,8 @@ extern const struct cgroup_hook_info {
 } cgroup_hook_info[NUM_CGROUP_HOOK];
 
 /* Loads the programs with the maps of `tc`, by their names, and attaches those that are wanted; each takes the place of what
- * an earlier run has attached for this instance, at once. They stay when this process ends. On failure what was there before is
- * there still.
+ * an earlier run has attached for this instance, at once. They stay when this process ends. On failure none is attached any
+ * more, not even of an earlier run.
  */
 int cgroup_attach(const struct instance *instance, const struct bpf_object *tc, const struct header *header,
 		  bool borrow, struct fault *fault);
