@@ -62,6 +62,7 @@ struct daemon {
 	struct event_base *base;
 	struct event *watch[NUM_WATCH];
 	struct fault host_ports_complaint; /* "" when all is well */
+	bool host_ports_listed;            /* once at least */
 };
 
 /* ---- the loop ------------------------------------------------------------------------------------------------- */
@@ -145,10 +146,14 @@ static void list_host_ports(struct daemon *daemon)
 
 	if (!ports || !host_ports_update(ports, &fault)) {
 		daemon->host_ports_complaint.text[0] = '\0';
+		daemon->host_ports_listed = true;
 		return;
 	}
 	if (strcmp(fault.text, daemon->host_ports_complaint.text) != 0)
-		log_warn("%s; ports whose sockets are closed stay the host's until they can be listed", fault.text);
+		log_warn("%s; until sockets can be listed, %s", fault.text,
+			 daemon->host_ports_listed
+				 ? "ports whose sockets are closed stay the host's"
+				 : "sessions may be given ports that programs of this machine have already");
 	daemon->host_ports_complaint = fault;
 }
 
@@ -203,7 +208,6 @@ static void tell_ready(const struct daemon *daemon)
 		 dataplane_capacity(&daemon->dataplane), adopted, factor);
 	free(ports);
 	systemd_ready();
-	look_for_trouble(daemon);
 }
 
 /* ---- start and stop -------------------------------------------------------------------------------------------- */
@@ -238,8 +242,11 @@ static void attach_sockets(struct daemon *daemon)
 
 	if (dataplane_attach_sockets(&daemon->dataplane, daemon->options->borrow, &fault))
 		log_warn("%s; without them a program of this machine that wants a tuple which a session holds is not "
-			 "told EADDRINUSE: its packets leave from another port, or are refused",
-			 fault.text);
+			 "told EADDRINUSE: its packets leave from another port, or are refused%s",
+			 fault.text,
+			 daemon->options->borrow
+				 ? "; and bind() to a port that sessions use is not refused, as --borrow would have it"
+				 : "");
 }
 
 static int open_loop(struct daemon *daemon, struct fault *fault)
@@ -286,6 +293,9 @@ static int start(struct daemon *daemon, struct fault *fault)
 		err = follow_start(&daemon->follow, &daemon->dataplane, &daemon->sweep, fault);
 	if (!err)
 		attach_sockets(daemon);
+	/* what was bound since then, and before the hooks that note it */
+	if (!err && daemon->options->borrow)
+		list_host_ports(daemon);
 	return err;
 }
 
@@ -354,6 +364,7 @@ int daemon_run(const struct run_options *options)
 	}
 	tell_ready(&daemon);
 	hold_signals(SIG_UNBLOCK);
+	look_for_trouble(&daemon);
 	event_base_dispatch(daemon.base);
 	hold_signals(SIG_BLOCK);
 	systemd_stopping();
