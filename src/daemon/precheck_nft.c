@@ -71,13 +71,17 @@ struct chain {
 	char name[NFT_NAME_MAXLEN];
 };
 
+struct place {
+	struct rule *rule;
+};
+
 struct ruleset {
 	const char *iface;
 	unsigned int ifindex;
 	struct mnl_socket *socket;
 	size_t num_rules;
 	struct rule *rule;
-	struct rule **by_chain; /* the rules of each chain side by side, in their order */
+	struct place *by_chain; /* the rules of each chain side by side, in their order */
 	size_t num_bases;
 	struct chain *base;
 };
@@ -414,7 +418,7 @@ static int compare_chains(const struct rule *rule, __u8 family, const char *tabl
 
 static int compare_rules(const void *one, const void *other)
 {
-	const struct rule *a = *(struct rule *const *)one, *b = *(struct rule *const *)other;
+	const struct rule *a = ((const struct place *)one)->rule, *b = ((const struct place *)other)->rule;
 	int order = compare_chains(a, b->family, b->table, b->chain);
 
 	return order ? order : (a > b) - (a < b);
@@ -426,7 +430,7 @@ static int sort_rules(struct ruleset *set)
 	if (!set->by_chain)
 		return -ENOMEM;
 	for (size_t i = 0; i < set->num_rules; i++)
-		set->by_chain[i] = &set->rule[i];
+		set->by_chain[i].rule = &set->rule[i];
 	qsort(set->by_chain, set->num_rules, sizeof(*set->by_chain), compare_rules);
 	return 0;
 }
@@ -568,7 +572,7 @@ static size_t find_rules(const struct ruleset *set, const struct chain *chain)
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (compare_chains(set->by_chain[middle], chain->family, chain->table, chain->name) < 0)
+		if (compare_chains(set->by_chain[middle].rule, chain->family, chain->table, chain->name) < 0)
 			low = middle + 1;
 		else
 			high = middle;
@@ -584,7 +588,7 @@ static void walk_chain(struct walk *walk, const struct chain *chain, bool limite
 	if (depth > MAX_DEPTH)
 		return;
 	for (size_t i = find_rules(walk->set, chain); i < walk->set->num_rules; i++) {
-		struct rule *rule = walk->set->by_chain[i];
+		struct rule *rule = walk->set->by_chain[i].rule;
 
 		if (compare_chains(rule, chain->family, chain->table, chain->name) != 0 || rule->walked & known)
 			return;
