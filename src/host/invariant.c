@@ -353,29 +353,46 @@ static const __u8 proto_of_space[NUM_SPACE] = {
 	[SPACE_ICMP] = IPPROTO_ICMP,
 };
 
-/* Whether a port that its pool marks as used has a mapping, at one of several looks. */
-static bool has_mapping(const struct pool *pool, __u8 proto, struct endpoint external)
+static bool has_mapping(__be32 addr, __u8 proto, __u32 port)
 {
 	struct pair mapping;
 
-	for (int i = 0; i < NUM_LOOKS; i++) {
-		if (mapping_find_external(proto, external.addr, external.port, &mapping) ||
-		    !bitmap_has(pool->used, be16_to_cpu(external.port)))
-			return true;
-		pause_a_little();
+	return mapping_find_external(proto, addr, cpu_to_be16(port), &mapping);
+}
+
+/* Leaves of the ports in `suspect` those that are marked as used and have no mapping; how many these are. */
+static __u32 look_at_pool(const struct pool *pool, __be32 addr, __u8 proto, __u64 suspect[PORT_WORDS])
+{
+	__u32 num = 0;
+
+	for (__u32 port = 0; port < NUM_PORTS; port++) {
+		if (!bitmap_has(suspect, port))
+			continue;
+		if (bitmap_has(pool->used, port) && !has_mapping(addr, proto, port))
+			num++;
+		else
+			suspect[port / 64] &= ~(1ull << port % 64);
 	}
-	return false;
+	return num;
 }
 
 /* The other direction, a mapping that is not marked, is judged with its entry. */
 static void check_pool(struct check *check, const struct pool *pool, __be32 addr, __u8 proto)
 {
 	char endpoint[ENDPOINT_TEXT], text[128];
+	__u64 suspect[PORT_WORDS];
 
+	for (__u32 word = 0; word < PORT_WORDS; word++)
+		suspect[word] = READ_ONCE(pool->used[word]);
+	for (int i = 0; i < NUM_LOOKS; i++) {
+		if (!look_at_pool(pool, addr, proto, suspect))
+			return;
+		pause_a_little();
+	}
 	for (__u32 port = 0; port < NUM_PORTS; port++) {
 		struct endpoint external = { .addr = addr, .port = cpu_to_be16(port) };
 
-		if (!bitmap_has(pool->used, port) || has_mapping(pool, proto, external))
+		if (!bitmap_has(suspect, port))
 			continue;
 		snprintf(text, sizeof(text), "%s %s is marked as used, and has no mapping", proto_name(proto),
 			 endpoint_format(external, endpoint));

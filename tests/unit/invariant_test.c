@@ -84,6 +84,7 @@ static int fill(void **state)
 	};
 
 	world_open(&world, NUM_BUCKETS, NUM_STASH, 42);
+	world.header.pool_addr[0] = htonl(0xc0000201);
 	for (__u16 port = 1; port <= 3; port++) {
 		struct pair mapping = mapping_of(port);
 
@@ -239,6 +240,19 @@ static void test_mapping_without_refs(void **state)
 	(void)state;
 	store_entry(index)->refs = 0;
 	check_among(RULE_REFS, index); /* it would rest, if no session counted on it */
+}
+
+static void test_pool(void **state)
+{
+	struct pair mapping = mapping_of(1);
+	struct pool *pool = pool_of(mapping.external.addr, mapping.proto);
+
+	(void)state;
+	pool_take(pool, 7777);
+	check_told(RULE_POOL, INDEX_NONE, ":7777 is marked as used");
+	pool_give(pool, 7777);
+	pool_give(pool, ntohs(mapping.external.port));
+	check_told(RULE_POOL, find(&mapping, 0), "not marked in the pool");
 }
 
 static void test_bucket(void **state)
@@ -420,6 +434,7 @@ int main(void)
 		TEST(test_flags),
 		TEST(test_refs_of_session),
 		TEST(test_mapping_without_refs),
+		TEST(test_pool),
 		TEST(test_bucket),
 		TEST(test_unique),
 		TEST(test_twin_elsewhere),
