@@ -9,6 +9,8 @@ import socket
 import pytest
 from gateway import Bauta
 from host_clash_test import connect_unbound, told_at_once
+from packet import match
+from scapy.layers.inet import IP, TCP
 from talk import accept, ask, chat
 from wait import until
 
@@ -272,3 +274,18 @@ def test_ranges_may_overlap_the_kernels(lab):
         inside.add(accept(lab.A.connect((lab.B.address, 60000)), servers[0])[1][1])
     assert len(own) == len(inside) == 4 and not own & inside
     assert refused(lab)
+
+
+def test_knocking_from_outside_takes_no_port(lab):
+    """The host's kernel answers for closed ports: nobody sits on them because of that."""
+    lab.use(Bauta(f"{PORT}-{PORT + 9}", "--borrow"))
+    answers = lab.capture(lab.B)
+    for port in range(PORT, PORT + 10):
+        lab.B.send(IP(src=lab.B.address, dst=lab.R.external) / TCP(sport=4000, dport=port, flags="S"))
+        answers.one(match(proto="tcp", sport=port, flags="RA"))
+    server = lab.B.udp(53)
+    tcp = lab.B.listen(60000)
+    for port in range(41000, 41010):
+        client = lab.A.connect((lab.B.address, 60000), port=port)
+        accept(client, tcp)
+    ask(lab.A.udp(41000, remote=(lab.B.address, 53)), server)
