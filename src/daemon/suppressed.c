@@ -24,7 +24,7 @@ void suppressed_close(struct limit *limits)
 		munmap(limits, LIMITS_SIZE);
 }
 
-/* A hook that takes them at the same moment tells them itself: the exchange decides. The seconds of a hook may be ahead of ours. */
+/* A hook that takes them at the same moment tells them itself: the exchange decides. A hook may be a second ahead of us. */
 __u32 suppressed_take(struct limit *limit, __u32 now_s, __u32 quiet_s)
 {
 	__s32 quiet = now_s - READ_ONCE(limit->second);

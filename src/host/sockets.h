@@ -45,8 +45,8 @@ const struct host_socket *sockets_find(const struct sockets *sockets, __u8 proto
 /* The ports that sockets of this protocol sit on, on this address or on the wildcard. */
 void sockets_ports(const struct sockets *sockets, __u8 proto, __be32 addr, struct ranges *ret_ports);
 
-/* Makes what any program can choose as its name fit for a terminal, a log and JSON: what is not printable ASCII becomes "?". Reads
- * no further than `size` bytes, and ends the name there.
+/* Makes what any program can choose as its name fit for a terminal, a log and JSON: what is not printable ASCII becomes
+ * "?". Reads no further than `size` bytes, and ends the name there.
  */
 void process_clean_comm(char *comm, size_t size);
 

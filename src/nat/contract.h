@@ -317,7 +317,8 @@ enum port_space {
 
 /* Which ports have a mapping: exactly the inbound mapping entries of this space; written under their lock.
  * `open` is a hint, for each configuration: the words in which there may be a port of the ranges without a mapping. A bit that
- * is set may be wrong, and is then cleared by whoever finds out; a bit that is clear is right, but for the moment in which that is done.
+ * is set may be wrong, and is then cleared by whoever finds out; a bit that is clear is right, but for the moment in which
+ * that is done.
  */
 struct pool {
 	__u64 used[PORT_WORDS];

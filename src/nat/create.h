@@ -107,7 +107,7 @@ static __always_inline struct crowd *search_crowd(const struct search *search)
 	return search->crowd != INDEX_NONE ? platform_crowd(search->crowd) : NULL;
 }
 
-/* The ports that may be taken, of the word that a port is in. Whoever finds a word used up by the NAT says so in the summaries. */
+/* The ports that may be taken, of the word that a port is in. Who finds a word used up by the NAT says so in the summaries. */
 static __always_inline __u64 search_word(const struct search *search, const struct config *cfg, __u32 port)
 {
 	__u32 word = bitmap_word(port);
