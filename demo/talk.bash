@@ -3,13 +3,17 @@
 # Who talks: nc as client and as service, dig as client, dnsmasq as name server; and what each of them saw.
 # A talk has a name; what is known of it stands in these tables.
 
-declare -A from_of to_of talk_host outcome took_ms server_of peer_of query_of says_fd served
+declare -A from_of to_of talk_host outcome took_ms server_of peer_of query_of says_fd served idle
 talks=0
 
 # One nc serves one connection, but goes on listening. The first on a port listens on any address, the next on B's own,
 # which the kernel prefers, so that each connection finds the nc that was started for it.
 serve() { # PORT: a fresh nc listens on B; sets $server
 	local log address=0.0.0.0
+	# One that nobody reached is still waiting, and would be found as well.
+	server=${idle[$stage:$1]-}
+	unset "idle[$stage:$1]"
+	[[ -z $server ]] || return 0
 	[[ -z ${served[$stage:$1]-} ]] || address=$B
 	served[$stage:$1]=yes
 	server=$((talks += 1))
@@ -51,6 +55,7 @@ dial() { # NAME HOST SOURCE_PORT PORT LIMIT_S: nc connects from HOST to B, from 
 			outcome[$name]="connected, but the data did not arrive"
 	else
 		wait "$pid"
+		idle[$stage:$4]=$server
 		text=${text##*(tcp) failed: } text=${text##*nc: }
 		[[ $text == *"timed out"* ]] && outcome[$name]=hung || outcome[$name]="failed: ${text%%$'\n'*}"
 	fi
