@@ -240,7 +240,7 @@ static __always_inline enum reason translate_outbound(HOOK *hook, const struct p
 	if (origin == ORIGIN_FORWARDED && addr_is_own(cfg, pkt->tuple.src))
 		return DROPPED_MARTIAN;
 	reason = translate_create(hook, pkt, own ? ORIGIN_HOST : ORIGIN_FORWARDED, decision);
-	/* Another packet of the same session was faster, and perhaps the last that a quota allowed: this one goes by what it made. */
+	/* Another packet of the same session was faster, and used up the quota perhaps: this one goes by what that one made. */
 	if ((reason == DROPPED_RACE || reason >= REFUSED_QUOTA_PORTS) && translate_packet(pkt, 0, decision))
 		return TRANSLATED_OUTBOUND;
 	return reason;
