@@ -231,6 +231,8 @@ def unpin(pins):
     for path in pins.iterdir():
         path.unlink()
     pins.rmdir()
+    for end in (".lock", ".sock"):
+        pathlib.Path("/run/bauta", pins.name + end).unlink(missing_ok=True)
 
 
 def test_gone_namespace(lab):

@@ -130,7 +130,8 @@ static void counts_what_does_not_fit(void **state)
 	assert_int_equal(addresses.num_own, MAX_OWN_ADDRS);
 	assert_int_equal(addresses.num_own_left_out, 3);
 	assert_address(addresses.own[0], "192.0.2.1");
-	wires_ip("address flush dev ext");
+	/* in parts: an emulated machine has no buffers for hundreds of answers at a time */
+	wires_ip("address flush dev ext || ip address flush dev ext || ip address flush dev ext");
 }
 
 static void knows_the_other_interfaces(void **state)
