@@ -218,6 +218,7 @@ int bauta_egress(struct __sk_buff *skb)
 		return NEXT;
 	case VERDICT_REFUSED:
 		return refuse(skb, &pkt, &decision);
+	case VERDICT_HELD:
 	case VERDICT_DROPPED:
 	case VERDICT_DENIED:
 	case NUM_VERDICT:

@@ -32,8 +32,9 @@
 
 /* Seconds. RFC 4787 REQ-5, RFC 5382 REQ-5, RFC 7857 §2.2, RFC 5508 REQ-2. */
 static const __u32 timeout_s[NUM_TIMEOUT] = {
-	[TIMEOUT_UDP] = 300,         [TIMEOUT_TCP_OPENING] = 240, [TIMEOUT_TCP_ESTABLISHED] = 7440,
-	[TIMEOUT_TCP_CLOSING] = 240, [TIMEOUT_TCP_RESET] = 240,   [TIMEOUT_ICMP] = 60,
+	[TIMEOUT_UDP] = 300,           [TIMEOUT_TCP_OPENING] = 240, [TIMEOUT_TCP_ESTABLISHED] = 7440,
+	[TIMEOUT_TCP_CLOSING] = 240,   [TIMEOUT_TCP_RESET] = 240,   [TIMEOUT_ICMP] = 60,
+	[TIMEOUT_UNSOLICITED_SYN] = 6, [TIMEOUT_FRAGMENT] = 30,
 };
 
 /* ---- the checks ----------------------------------------------------------------------------------------------- */
@@ -191,6 +192,8 @@ static void set_policies(const struct run_options *options, struct config *confi
 	config->spill = options->spill;
 	config->borrow = options->borrow;
 	config->icmp = options->icmp;
+	config->filtering_tcp = FILTERING_ADDRESS_DEPENDENT;
+	config->filtering_udp = FILTERING_ADDRESS_DEPENDENT;
 	config->num_internal = options->num_internal;
 	memcpy(config->internal, options->internal, sizeof(config->internal));
 	memcpy(config->timeout_s, timeout_s, sizeof(config->timeout_s));

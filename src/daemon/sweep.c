@@ -87,9 +87,12 @@ static __u32 shortest_timeout(const struct config *config)
 {
 	__u32 shortest = config->timeout_s[0];
 
-	for (int i = 1; i < NUM_TIMEOUT; i++)
+	for (int i = 1; i <= TIMEOUT_ICMP; i++)
 		if (config->timeout_s[i] < shortest)
 			shortest = config->timeout_s[i];
+	for (__u32 i = 0; i < config->num_port_timeouts; i++)
+		if (config->port_timeout[i].timeout_s < shortest)
+			shortest = config->port_timeout[i].timeout_s;
 	return shortest;
 }
 

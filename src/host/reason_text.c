@@ -25,6 +25,8 @@ const struct reason_text reason_text[] = {
 		      "the first packet of a session on a port that serves other remotes too: no port was "
 		      "without a mapping, or the mapping's own port is taken toward this remote",
 		      "widen the ranges if mappings should be stable"),
+	[TRANSLATED_ACCEPTED] = PLAIN(
+		"accepted", "the first packet of a session from outside: the mapping's filter lets its sender in"),
 	[TRANSLATED_CLASH] = TO_DO("translated-clash",
 				   "the host's own packet, moved to another port because a session held its tuple",
 				   "bauta explain names the session"),
@@ -32,6 +34,8 @@ const struct reason_text reason_text[] = {
 		PLAIN("error-outbound", "an ICMP error from inside, about a packet that came in on a session"),
 	[TRANSLATED_ERROR_INBOUND] =
 		PLAIN("error-inbound", "an ICMP error from outside, about a packet that went out on a session"),
+	[TRANSLATED_HAIRPIN] =
+		PLAIN("hairpin", "from inside to the external endpoint of an internal host, and back inside"),
 	[PASSED_ARP] = PLAIN("arp", "ARP is not translated"),
 	[PASSED_IPV6] = TO_DO("ipv6", "IPv6 is not translated", "filter it elsewhere if it should not be forwarded"),
 	[PASSED_VLAN] = TO_DO("vlan", "a frame with a VLAN tag",
@@ -48,26 +52,37 @@ const struct reason_text reason_text[] = {
 	[PASSED_NOT_INTERNAL] =
 		TO_DO("not-internal", "forwarded from an address outside of every --internal prefix, untouched",
 		      "filter it elsewhere if it should not be forwarded"),
+	[PASSED_EXCLUDED] =
+		PLAIN("excluded", "forwarded to a destination that is not to be translated (--exclude), untouched"),
 	[PASSED_NOT_EXTERNAL] = PLAIN("not-external", "came in for an address that is not the external interface's"),
 	[PASSED_NO_SESSION] = PLAIN("passed-no-session",
 				    "came in for one of our addresses and belongs to no session: given to the host"),
 	[PASSED_OWN_ERROR] = PLAIN("own-error", "our own refusal on its way to a socket of the host"),
 	[PASSED_LOOPBACK] =
 		PLAIN("loopback", "the kernel's copy of the host's own multicast or broadcast, for its own programs"),
+	[PASSED_INSIDE] =
+		PLAIN("inside", "from inside to an external address, for the host: no internal host has the port"),
+	[HELD_FRAGMENT] = PLAIN("held-fragment",
+				"a fragment that came before the first of its datagram: it is sent on when that comes"),
 	[DROPPED_IP_HEADER] = PLAIN("ip-header", "not an IPv4 header: wrong version or header length"),
 	[DROPPED_IP_LENGTH] = PLAIN("ip-length", "the packet is shorter than its IP header says"),
 	[DROPPED_IP_CHECKSUM] = PLAIN("ip-checksum", "the checksum of the IP header is wrong"),
 	[DROPPED_TCP_HEADER] = PLAIN("tcp-header", "the TCP header is cut off, or its length is impossible"),
 	[DROPPED_UDP_HEADER] = PLAIN("udp-header", "the UDP header is cut off, or its length is impossible"),
 	[DROPPED_ICMP_HEADER] = PLAIN("icmp-header", "the ICMP header is cut off"),
+	[DROPPED_ICMP_CHECKSUM] = PLAIN("icmp-checksum", "the checksum of an ICMP error is wrong"),
 	[DROPPED_ICMP_QUOTE] = PLAIN("icmp-quote", "an ICMP error whose quoted packet is cut off or broken"),
 	[DROPPED_ICMP_TYPE] = PLAIN("icmp-type", "an ICMP message from inside of a type that is not translated"),
 	[DROPPED_ERROR_NO_SESSION] = PLAIN("error-no-session", "an ICMP error about a packet of no session"),
 	[DROPPED_NO_SESSION] = PLAIN(
 		"dropped-no-session",
 		"a TCP reset or an ICMP reply from inside that belongs to no session: it ends nothing that exists"),
-	[DROPPED_FRAGMENT] = PLAIN(
-		"fragment", "a later fragment from inside whose datagram's first fragment was not seen before it"),
+	[DROPPED_FILTERED] =
+		PLAIN("filtered", "for a mapped port, from a remote that the mapping's filter does not let in"),
+	[DROPPED_UNSOLICITED] = PLAIN("unsolicited", "a SYN that nobody asked for: ICMP 3/3 answers it after six "
+						     "seconds, unless an internal host has sent one too"),
+	[DROPPED_FRAGMENT] = PLAIN("fragment", "a later fragment from inside whose datagram's first fragment is not "
+					       "known, and that could not be held"),
 	[DROPPED_MULTICAST] = PLAIN("dropped-multicast", "multicast or broadcast from inside is not translated"),
 	[DROPPED_MARTIAN] = PLAIN("martian", "forwarded from or to an address that no host can have"),
 	[DROPPED_RACE] =
@@ -77,6 +92,12 @@ const struct reason_text reason_text[] = {
 		TO_DO("rewrite", "the kernel could not give write access to the packet", "see whether memory is short"),
 	[REFUSED_PROTOCOL] = TO_DO("protocol", "from inside, of a protocol other than TCP, UDP and ICMP",
 				   "its programs may be able to carry it in UDP"),
+	[REFUSED_HOPS] = PLAIN("hops", "between internal hosts, and its hop limit ends here"),
+	[REFUSED_TOO_BIG] = PLAIN("too-big", "between internal hosts, and larger than the MTU of the way back inside"),
+	[REFUSED_NO_ROUTE] = TO_DO("no-route", "between internal hosts, and there is no way back inside",
+				   "see whether the internal host has a route"),
+	[REFUSED_MID_STREAM] =
+		PLAIN("mid-stream", "a TCP segment from inside of a connection that is not known (--mid-stream reset)"),
 	[REFUSED_NO_PORT] = TO_DO(
 		"no-port",
 		"no port of the ranges is left for it: each is taken toward this remote or, with --on-full refuse, "

@@ -7,7 +7,7 @@
 
 const char *const verdict_name[NUM_VERDICT] = {
 	[VERDICT_TRANSLATED] = "translated", [VERDICT_PASSED] = "passed", [VERDICT_DROPPED] = "dropped",
-	[VERDICT_REFUSED] = "refused",       [VERDICT_DENIED] = "denied",
+	[VERDICT_REFUSED] = "refused",       [VERDICT_DENIED] = "denied", [VERDICT_HELD] = "held",
 };
 
 const char *const state_name[NUM_SESSION_STATE] = {
@@ -22,6 +22,8 @@ const char *const timeout_name[NUM_TIMEOUT] = {
 	[TIMEOUT_TCP_CLOSING] = "tcp_closing",
 	[TIMEOUT_TCP_RESET] = "tcp_reset",
 	[TIMEOUT_ICMP] = "icmp",
+	[TIMEOUT_UNSOLICITED_SYN] = "unsolicited_syn",
+	[TIMEOUT_FRAGMENT] = "fragment",
 };
 
 const char *const on_full_name[NUM_ON_FULL] = {
@@ -33,6 +35,27 @@ const char *const icmp_name[NUM_ICMP_POLICY] = {
 	[ICMP_HOST_UNREACHABLE] = "host-unreachable",
 	[ICMP_ADMIN_PROHIBITED] = "admin-prohibited",
 	[ICMP_NONE] = "none",
+};
+
+const char *const mapping_mode_name[NUM_MAPPING_MODE] = {
+	[MAPPING_ENDPOINT_INDEPENDENT] = "endpoint-independent",
+	[MAPPING_ENDPOINT_DEPENDENT] = "endpoint-dependent",
+};
+
+const char *const filtering_name[NUM_FILTERING] = {
+	[FILTERING_ENDPOINT_INDEPENDENT] = "endpoint-independent",
+	[FILTERING_ADDRESS_DEPENDENT] = "address-dependent",
+	[FILTERING_ADDRESS_AND_PORT_DEPENDENT] = "address-and-port-dependent",
+};
+
+const char *const mid_stream_name[NUM_MID_STREAM] = {
+	[MID_STREAM_ADOPT] = "adopt",
+	[MID_STREAM_RESET] = "reset",
+};
+
+const char *const unsolicited_name[NUM_UNSOLICITED] = {
+	[UNSOLICITED_WAIT] = "wait",
+	[UNSOLICITED_SILENT] = "silent",
 };
 
 static const struct {

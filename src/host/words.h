@@ -15,6 +15,15 @@ extern const char *const timeout_name[NUM_TIMEOUT];
 extern const char *const on_full_name[NUM_ON_FULL];
 extern const char *const icmp_name[NUM_ICMP_POLICY];
 
+#define NUM_MAPPING_MODE (MAPPING_ENDPOINT_DEPENDENT + 1)
+#define NUM_FILTERING (FILTERING_ADDRESS_AND_PORT_DEPENDENT + 1)
+#define NUM_MID_STREAM (MID_STREAM_RESET + 1)
+#define NUM_UNSOLICITED (UNSOLICITED_SILENT + 1)
+extern const char *const mapping_mode_name[NUM_MAPPING_MODE];
+extern const char *const filtering_name[NUM_FILTERING];
+extern const char *const mid_stream_name[NUM_MID_STREAM];
+extern const char *const unsolicited_name[NUM_UNSOLICITED];
+
 /* "tcp", "udp", "icmp"; NULL for what is never translated. */
 const char *proto_name(__u8 proto);
 /* 0 for a word that names none of the three. */

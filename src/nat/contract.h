@@ -25,7 +25,7 @@
 #include <stddef.h>
 
 /* Changes with every change of a pinned record: a daemon never adopts a table that it would misread. */
-#define LAYOUT_VERSION 2
+#define LAYOUT_VERSION 3
 #define LAYOUT_MAGIC 0x61747561 /* "auta" */
 
 /* ---- the store ------------------------------------------------------------------------------------------------ */
@@ -35,12 +35,19 @@
 
 /* What `struct entry.flags` says. ENTRY_INBOUND is part of the key; the others never change while the entry lives. */
 enum entry_flag {
-	ENTRY_INBOUND = 1, /* the packets of this entry come from the remote */
-	ENTRY_MAPPING = 2, /* a mapping: the remote endpoint is 0.0.0.0:0 */
-	ENTRY_HOST = 4,    /* the internal endpoint is the host's own */
-	ENTRY_COUNTED = 8, /* a session that holds a reference on the mapping of its external endpoint */
-	ENTRY_QUOTA = 16,  /* counted against the quota of its internal host */
+	ENTRY_INBOUND = 1,    /* the packets of this entry come from the remote */
+	ENTRY_MAPPING = 2,    /* a mapping: the remote endpoint is 0.0.0.0:0 */
+	ENTRY_HOST = 4,       /* the internal endpoint is the host's own */
+	ENTRY_COUNTED = 8,    /* a session that holds a reference on the mapping of its external endpoint */
+	ENTRY_QUOTA = 16,     /* counted against the quota of its internal host */
+	ENTRY_PERMITTED = 32, /* a session that holds a reference on a permit */
 };
+
+/* A permit says that sessions of a mapping lead to a remote address, whose packets address-dependent filtering therefore lets
+ * in from any port. It is a pair like a mapping, with the remote endpoint ADDRESS:0, and this bit set in its protocol, so
+ * that it never meets a session toward port 0.
+ */
+#define PROTO_PERMIT 0x80
 
 /* `struct entry.life` says whether an entry is there, since when it was idle, and which TCP flags it carried.
  * One word, so that one compare-and-exchange decides between a packet and the sweep.
@@ -91,7 +98,10 @@ struct entry {
 	__be16 new_port;
 	__be32 new_addr;
 	__u32 twin; /* index of the other direction's entry */
-	__u32 refs; /* of an outbound mapping entry: sessions that use it; else 0 */
+	/* Of an outbound mapping or permit entry: sessions that use it. Of an inbound mapping entry: the remote address of the
+	 * first session on it, which needs no permit; 0: none yet. Else 0.
+	 */
+	__u32 refs;
 	__u32 life;
 };
 _Static_assert(sizeof(struct entry) == 32, "two entries share a cache line");
@@ -137,9 +147,10 @@ struct clock {
 enum verdict {
 	VERDICT_TRANSLATED, /* rewritten, on its way */
 	VERDICT_PASSED,     /* untouched, on its way */
-	VERDICT_DROPPED,    /* gone, and there is nobody to tell */
-	VERDICT_REFUSED,    /* gone; its sender is told where that is allowed */
-	VERDICT_DENIED,     /* there was no packet: a call of a local program failed with EADDRINUSE */
+	VERDICT_HELD,    /* kept for a while; it comes to the hook again, and is then counted as what becomes of it */
+	VERDICT_DROPPED, /* gone, and there is nobody to tell */
+	VERDICT_REFUSED, /* gone; its sender is told where that is allowed */
+	VERDICT_DENIED,  /* there was no packet: a call of a local program failed with EADDRINUSE */
 	NUM_VERDICT,
 };
 
@@ -151,9 +162,11 @@ enum reason {
 	TRANSLATED_INBOUND,
 	TRANSLATED_NEW,
 	TRANSLATED_SHARED,
+	TRANSLATED_ACCEPTED,
 	TRANSLATED_CLASH,
 	TRANSLATED_ERROR_OUTBOUND,
 	TRANSLATED_ERROR_INBOUND,
+	TRANSLATED_HAIRPIN,
 	PASSED_ARP,
 	PASSED_IPV6,
 	PASSED_VLAN,
@@ -165,26 +178,36 @@ enum reason {
 	PASSED_HOST_PROTOCOL,
 	PASSED_HOST_FRAGMENT,
 	PASSED_NOT_INTERNAL,
+	PASSED_EXCLUDED,
 	PASSED_NOT_EXTERNAL,
 	PASSED_NO_SESSION,
 	PASSED_OWN_ERROR,
 	PASSED_LOOPBACK,
+	PASSED_INSIDE,
+	HELD_FRAGMENT,
 	DROPPED_IP_HEADER,
 	DROPPED_IP_LENGTH,
 	DROPPED_IP_CHECKSUM,
 	DROPPED_TCP_HEADER,
 	DROPPED_UDP_HEADER,
 	DROPPED_ICMP_HEADER,
+	DROPPED_ICMP_CHECKSUM,
 	DROPPED_ICMP_QUOTE,
 	DROPPED_ICMP_TYPE,
 	DROPPED_ERROR_NO_SESSION,
 	DROPPED_NO_SESSION,
+	DROPPED_FILTERED,
+	DROPPED_UNSOLICITED,
 	DROPPED_FRAGMENT,
 	DROPPED_MULTICAST,
 	DROPPED_MARTIAN,
 	DROPPED_RACE,
 	DROPPED_REWRITE,
 	REFUSED_PROTOCOL,
+	REFUSED_HOPS,
+	REFUSED_TOO_BIG,
+	REFUSED_NO_ROUTE,
+	REFUSED_MID_STREAM,
 	REFUSED_NO_PORT,
 	REFUSED_NO_ROOM,
 	REFUSED_NO_ADDRESS,
@@ -219,6 +242,7 @@ struct header {
 	/* counted by all writers, atomically */
 	__u64 num_sessions __attribute__((aligned(64)));
 	__u64 num_mappings;
+	__u64 num_permits;
 	__u64 num_created;                    /* sessions, ever */
 	__u32 num_stashed;                    /* entries in the stash; 0 lets a look-up skip it */
 	__u32 num_crowds;                     /* crowds, ever; 0 lets a removal skip them */
@@ -234,6 +258,8 @@ struct header {
 #define MAX_SLICES 256
 #define MAX_OWN 64
 #define MAX_INTERNAL 32
+#define MAX_EXCLUDED 64
+#define MAX_PORT_TIMEOUTS 32
 
 #define NUM_PORTS 65536
 #define PORT_WORDS (NUM_PORTS / 64)     /* a bitmap of ports: bit n is port n, host order */
@@ -251,14 +277,57 @@ struct prefix {
 	__be32 mask;
 };
 
+/* Destinations that are not translated (RFC 6888 REQ-6). */
+struct exclusion {
+	struct prefix prefix;
+	__be16 port; /* 0: any */
+	__u8 proto;  /* 0: any */
+	__u8 unused;
+};
+
 enum timeout {
 	TIMEOUT_UDP,
 	TIMEOUT_TCP_OPENING,
 	TIMEOUT_TCP_ESTABLISHED,
 	TIMEOUT_TCP_CLOSING,
 	TIMEOUT_TCP_RESET,
-	TIMEOUT_ICMP,
+	TIMEOUT_ICMP,            /* the last one that is a session's */
+	TIMEOUT_UNSOLICITED_SYN, /* a SYN from outside that nobody asked for waits so long for its answer (RFC 5382 REQ-4) */
+	TIMEOUT_FRAGMENT, /* fragments wait so long for the first of their datagram, and it is remembered as long */
 	NUM_TIMEOUT,
+};
+
+/* A timeout of sessions toward one port of remotes, whatever the state but opening, closing and reset. */
+struct port_timeout {
+	__be16 port;
+	__u8 proto;
+	__u8 unused;
+	__u32 timeout_s;
+};
+
+/* RFC 4787 §4.1: whether an internal endpoint keeps one external endpoint for all remotes. */
+enum mapping_mode {
+	MAPPING_ENDPOINT_INDEPENDENT,
+	MAPPING_ENDPOINT_DEPENDENT, /* each session has an external port of its own choice */
+};
+
+/* RFC 4787 §5: who outside may send to a mapped external endpoint. */
+enum filtering {
+	FILTERING_ENDPOINT_INDEPENDENT, /* anybody */
+	FILTERING_ADDRESS_DEPENDENT,    /* addresses that the internal endpoint has sessions with, from any port */
+	FILTERING_ADDRESS_AND_PORT_DEPENDENT, /* endpoints that it has sessions with */
+};
+
+/* What becomes of a TCP segment from inside that belongs to no session and begins none (RFC 5382 §5 leaves it to us). */
+enum mid_stream {
+	MID_STREAM_ADOPT, /* it makes a session: a connection survives the loss of the table */
+	MID_STREAM_RESET, /* its sender gets a RST, and learns at once that the connection is gone */
+};
+
+/* What becomes of a SYN from outside for a port of ours that nobody waits at. */
+enum unsolicited {
+	UNSOLICITED_WAIT, /* no answer for a while, then ICMP 3/3, unless the inside has sent a SYN too (RFC 5382 REQ-4) */
+	UNSOLICITED_SILENT, /* no answer (RFC 5382 REQ-4a) */
 };
 
 /* What becomes of an internal endpoint when every port has a mapping. */
@@ -292,10 +361,21 @@ struct config {
 	__u32 max_ports; /* quotas of each internal host, for each protocol together; 0: none */
 	__u32 max_sessions;
 	__u32 max_new_per_s;
-	__u8 on_full; /* enum on_full */
-	__u8 spill;   /* a host whose own external address is full may use the others */
-	__u8 borrow;  /* no port is used by the host and by the NAT at one time, whatever the remote */
-	__u8 icmp;    /* enum icmp_policy */
+	__u8 on_full;       /* enum on_full */
+	__u8 spill;         /* a host whose own external address is full may use the others */
+	__u8 borrow;        /* no port is used by the host and by the NAT at one time, whatever the remote */
+	__u8 icmp;          /* enum icmp_policy */
+	__u8 mapping;       /* enum mapping_mode */
+	__u8 filtering_tcp; /* enum filtering */
+	__u8 filtering_udp;
+	__u8 mid_stream;      /* enum mid_stream */
+	__u8 unsolicited;     /* enum unsolicited */
+	__u8 inbound_refresh; /* packets from outside keep UDP sessions alive too (RFC 4787 REQ-6a) */
+	__u16 mss;            /* at most this MSS passes in a SYN, in either direction; 0: any */
+	__u32 num_excluded;
+	__u32 num_port_timeouts;
+	struct exclusion excluded[MAX_EXCLUDED];
+	struct port_timeout port_timeout[MAX_PORT_TIMEOUTS];
 	__u32 timeout_s[NUM_TIMEOUT];
 	struct external external[MAX_EXTERNAL];
 	struct prefix own[MAX_OWN]; /* every address of the external interface, and the external ones */

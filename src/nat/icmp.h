@@ -18,9 +18,12 @@ enum icmp_type {
 	ICMP_TYPE_TIMESTAMP_REPLY = 14,
 };
 
-enum icmp_unreachable_code {
+enum icmp_code {
+	ICMP_CODE_HOPS = 0, /* of time exceeded: in transit */
 	ICMP_CODE_HOST_UNREACHABLE = 1,
 	ICMP_CODE_PROTOCOL_UNREACHABLE = 2,
+	ICMP_CODE_PORT_UNREACHABLE = 3,
+	ICMP_CODE_TOO_BIG = 4,
 	ICMP_CODE_ADMIN_PROHIBITED = 13,
 };
 

@@ -17,8 +17,10 @@ static inline enum verdict reason_verdict(enum reason reason)
 {
 	if (reason < PASSED_ARP)
 		return VERDICT_TRANSLATED;
-	if (reason < DROPPED_IP_HEADER)
+	if (reason < HELD_FRAGMENT)
 		return VERDICT_PASSED;
+	if (reason < DROPPED_IP_HEADER)
+		return VERDICT_HELD;
 	if (reason < REFUSED_PROTOCOL)
 		return VERDICT_DROPPED;
 	if (reason < DENIED_BIND)
@@ -46,16 +48,31 @@ static inline __u32 reason_failure_ring(enum reason reason)
 	return reason < REFUSED_PROTOCOL ? 0 : 1 + reason - REFUSED_PROTOCOL;
 }
 
-/* The code of the ICMP unreachable message that an internal client gets for a refused packet; negative: none. RFC 6888
- * REQ-11b and RFC 5508 REQ-8 ask for different codes, so there is a setting; what protocol a NAT knows is no matter of policy.
+/* The ICMP type of the message that an internal client gets for a refused packet. */
+static inline __u8 reason_icmp_type(enum reason reason)
+{
+	return reason == REFUSED_HOPS ? ICMP_TYPE_TIME_EXCEEDED : ICMP_TYPE_UNREACHABLE;
+}
+
+/* Its code; negative: none is sent. RFC 6888 REQ-11b and RFC 5508 REQ-8 ask for different codes, so there is a setting; what
+ * protocol a NAT knows and how far a packet gets is no matter of policy. A TCP segment of no connection gets a RST.
  */
 static inline int reason_icmp_code(enum reason reason, enum icmp_policy policy)
 {
-	if (reason_verdict(reason) != VERDICT_REFUSED || policy == ICMP_NONE)
+	if (reason_verdict(reason) != VERDICT_REFUSED || policy == ICMP_NONE || reason == REFUSED_MID_STREAM)
 		return -1;
-	if (reason == REFUSED_PROTOCOL)
+	switch (reason) {
+	case REFUSED_PROTOCOL:
 		return ICMP_CODE_PROTOCOL_UNREACHABLE;
-	return policy == ICMP_ADMIN_PROHIBITED ? ICMP_CODE_ADMIN_PROHIBITED : ICMP_CODE_HOST_UNREACHABLE;
+	case REFUSED_HOPS:
+		return ICMP_CODE_HOPS;
+	case REFUSED_TOO_BIG:
+		return ICMP_CODE_TOO_BIG;
+	case REFUSED_NO_ROUTE:
+		return ICMP_CODE_HOST_UNREACHABLE;
+	default:
+		return policy == ICMP_ADMIN_PROHIBITED ? ICMP_CODE_ADMIN_PROHIBITED : ICMP_CODE_HOST_UNREACHABLE;
+	}
 }
 
 #endif

@@ -139,6 +139,7 @@ static void judge(struct frame *before, struct frame *after, struct outcome outc
 	case VERDICT_DROPPED:
 		assert_int_equal(outcome.action, TC_ACT_SHOT);
 		return;
+	case VERDICT_HELD:
 	case VERDICT_REFUSED:
 	case VERDICT_DENIED:
 	case NUM_VERDICT:

@@ -41,8 +41,10 @@ static void say_told(enum reason reason, char *text, size_t size)
 
 	if (reason == REFUSED_CLASH) /* always the host's own packet */
 		snprintf(sender, sizeof(sender), ", sender (RST or 3/%d)", ICMP_CODE_ADMIN_PROHIBITED);
+	else if (reason == REFUSED_MID_STREAM)
+		snprintf(sender, sizeof(sender), ", sender (RST)");
 	else if (code >= 0)
-		snprintf(sender, sizeof(sender), ", sender (3/%d)", code);
+		snprintf(sender, sizeof(sender), ", sender (%u/%d)", reason_icmp_type(reason), code);
 	else if (reason_verdict(reason) == VERDICT_DENIED)
 		snprintf(sender, sizeof(sender), ", caller");
 	snprintf(text, size, "counter%s%s%s", sender, reason_is_event(reason) ? ", event" : "",

@@ -82,16 +82,28 @@ static void test_failures(void **state)
 		assert_true(used[ring]);
 }
 
-/* RFC 6888 REQ-11b says 1, RFC 5508 REQ-8 says 13, RFC 1122 §3.2.2.1 says 2 for a protocol. */
+/* RFC 6888 REQ-11b says 1, RFC 5508 REQ-8 says 13, RFC 1122 §3.2.2.1 says 2 for a protocol; RFC 1812 §5.2.7 the others. */
 static void test_icmp_codes(void **state)
 {
 	(void)state;
 	for (enum reason reason = 0; reason < NUM_REASON; reason++) {
-		bool told = reason_verdict(reason) == VERDICT_REFUSED, protocol = reason == REFUSED_PROTOCOL;
+		bool told = reason_verdict(reason) == VERDICT_REFUSED;
+		int resource = told ? 1 : -1, policy = told ? 13 : -1;
 
-		assert_int_equal(reason_icmp_code(reason, ICMP_HOST_UNREACHABLE), !told ? -1 : protocol ? 2 : 1);
-		assert_int_equal(reason_icmp_code(reason, ICMP_ADMIN_PROHIBITED), !told ? -1 : protocol ? 2 : 13);
+		if (reason == REFUSED_PROTOCOL)
+			resource = policy = 2;
+		if (reason == REFUSED_HOPS)
+			resource = policy = 0;
+		if (reason == REFUSED_TOO_BIG)
+			resource = policy = 4;
+		if (reason == REFUSED_NO_ROUTE)
+			policy = 1;
+		if (reason == REFUSED_MID_STREAM)
+			resource = policy = -1;
+		assert_int_equal(reason_icmp_code(reason, ICMP_HOST_UNREACHABLE), resource);
+		assert_int_equal(reason_icmp_code(reason, ICMP_ADMIN_PROHIBITED), policy);
 		assert_int_equal(reason_icmp_code(reason, ICMP_NONE), -1);
+		assert_int_equal(reason_icmp_type(reason), reason == REFUSED_HOPS ? 11 : 3);
 	}
 }
 
@@ -100,9 +112,10 @@ static void test_verdicts(void **state)
 {
 	(void)state;
 	assert_int_equal(reason_verdict(TRANSLATED_OUTBOUND), VERDICT_TRANSLATED);
-	assert_int_equal(reason_verdict(TRANSLATED_ERROR_INBOUND), VERDICT_TRANSLATED);
+	assert_int_equal(reason_verdict(TRANSLATED_HAIRPIN), VERDICT_TRANSLATED);
 	assert_int_equal(reason_verdict(PASSED_ARP), VERDICT_PASSED);
-	assert_int_equal(reason_verdict(PASSED_OWN_ERROR), VERDICT_PASSED);
+	assert_int_equal(reason_verdict(PASSED_INSIDE), VERDICT_PASSED);
+	assert_int_equal(reason_verdict(HELD_FRAGMENT), VERDICT_HELD);
 	assert_int_equal(reason_verdict(DROPPED_IP_HEADER), VERDICT_DROPPED);
 	assert_int_equal(reason_verdict(DROPPED_REWRITE), VERDICT_DROPPED);
 	assert_int_equal(reason_verdict(REFUSED_PROTOCOL), VERDICT_REFUSED);
