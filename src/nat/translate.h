@@ -46,6 +46,30 @@ static __always_inline bool translate_packet(const struct packet *pkt, __u8 dire
 	return true;
 }
 
+/* Whether the packet may need no more than its session: a whole packet with ports or a query identifier. Not a SYN: there is
+ * more to be looked at when a connection begins.
+ */
+static __always_inline bool translate_is_plain(const struct packet *pkt, __u8 direction)
+{
+	switch ((enum packet_kind)pkt->kind) {
+	case PACKET_TCP:
+		return !pkt->first_fragment && !(pkt->tcp_flags & LIFE_SYN);
+	case PACKET_UDP:
+		return !pkt->first_fragment;
+	case PACKET_ICMP_REQUEST:
+		return !pkt->first_fragment && direction != ENTRY_INBOUND;
+	case PACKET_ICMP_REPLY:
+		return !pkt->first_fragment && direction == ENTRY_INBOUND;
+	case PACKET_ICMP_ERROR:
+	case PACKET_ICMP_OTHER:
+	case PACKET_OTHER:
+	case PACKET_FRAGMENT:
+	case PACKET_BAD:
+		break;
+	}
+	return false;
+}
+
 /* An ICMP error: the session is that of the quoted packet, which went the other way. The session is not touched
  * (RFC 4787 REQ-12, RFC 5382 REQ-10, RFC 5508 REQ-6).
  */
