@@ -243,8 +243,9 @@ def test_what_is_flushed_does_not_rest(lab):
     bauta = lab.use(Bauta(ports(1), "--on-full", "refuse", "--rest", "86400"))
     one, other = populate(lab, 2)
     listener = lab.B.listen(7000)
-    connect(lab, listener, one)
+    flow = connect(lab, listener, one)
     assert connect(lab, listener, other) is None
+    flow.close()
     bauta.cli("flush", "proto=tcp")
     assert connect(lab, listener, other).external[1] == FIRST
 
