@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 
+import requirements
 import text
 from command import run
 from result import FAILED, PASSED, SKIPPED, Result, from_junit, from_tap
@@ -51,6 +52,7 @@ def lint(context):
         _complaints("lint: no debug prints", text.debug_prints, paths),
         _complaints("lint: flake8", text.python, paths),
         _complaints("lint: shellcheck", text.shell, paths),
+        _complaints("lint: docs/requirements.md", requirements.complaints, paths),
     ]
     for line in text.long_files(paths):
         context.note(line)
