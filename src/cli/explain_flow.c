@@ -27,7 +27,8 @@ static const char *const choice_name[] = {
 
 static void answer_session(struct explain *explain, const struct row *row)
 {
-	__u32 left = session_expires(platform_config(), row->pair.proto, row->out_life, row->in_life, platform_now());
+	__u32 left = session_expires(platform_config(), row->pair.proto, row->pair.remote.port, row->out_life,
+				     row->in_life, platform_now());
 	const char *state = state_name[row_state(row)];
 	char external[ENDPOINT_TEXT];
 

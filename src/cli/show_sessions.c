@@ -22,8 +22,9 @@ static void print(struct sheet *sheet, const struct row *row)
 	sheet_text(sheet, endpoint_format(pair->external, text));
 	sheet_text(sheet, endpoint_format(pair->remote, text));
 	sheet_text(sheet, state_name[row_state(row)]);
-	sheet_number(sheet, session_idle(pair->proto, row->out_life, row->in_life, now));
-	sheet_number(sheet, session_expires(platform_config(), pair->proto, row->out_life, row->in_life, now));
+	sheet_number(sheet, session_idle(platform_config(), pair->proto, row->out_life, row->in_life, now));
+	sheet_number(sheet, session_expires(platform_config(), pair->proto, pair->remote.port, row->out_life,
+					    row->in_life, now));
 }
 
 int show_sessions(struct show *show, struct fault *fault)

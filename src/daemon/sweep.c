@@ -113,7 +113,7 @@ static bool is_due(const struct config *config, struct entry *entry, __u32 life,
 		return false;
 	twin_life = READ_ONCE(twin->life);
 	return life_phase(twin_life) == PHASE_DYING ||
-	       !session_expires(config, READ_ONCE(entry->proto), life, twin_life, now);
+	       !session_expires(config, READ_ONCE(entry->proto), READ_ONCE(entry->dport), life, twin_life, now);
 }
 
 static void look_at(struct sweep *sweep, __u32 index, __u32 shortest_s)

@@ -108,7 +108,7 @@ static __always_inline bool session_mark(const struct config *cfg, __u32 index)
 	in_life = READ_ONCE(in->life);
 	if (life_phase(out_life) != PHASE_LIVE || life_phase(in_life) != PHASE_LIVE)
 		return true;
-	if (session_expires(cfg, session.proto, out_life, in_life, now))
+	if (session_expires(cfg, session.proto, session.remote.port, out_life, in_life, now))
 		return false;
 	if (platform_cmpxchg(&out->life, out_life, life_make(PHASE_DYING, out_life, now)) != out_life)
 		return false;

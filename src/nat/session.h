@@ -12,8 +12,13 @@
  * ESTABLISHED   both sides have sent an ACK                     FIN, RST                             7440 s, 5382 REQ-5
  * HALF_CLOSED   one side has sent a FIN                         the other's FIN; RST; its own SYN    7440 s, 5382 §5
  * CLOSING       both have                                       SYN; RST                             240 s, 5382 REQ-5
- * RESET         one side has sent a RST, and nothing followed   any packet of the other, later on;   240 s, 7857 §2.2
- *                                                               any but RST of the same side
+ * RESET         the internal side has sent a RST                any but RST of that side             240 s, 7857 §2.2
+ *               the remote has, and nothing followed            any packet of the internal side,     240 s, 7857 §2.2
+ *                                                               later on; any but RST of its own
+ *
+ * The RST of the internal side is news of a connection that is gone: what the remote still sends, and the RSTs that answer it,
+ * neither change the state nor prolong it (RFC 7857 §7.1). The RST of the remote may be forged, and the next packet tells.
+ * Whether a FIN or RST is within the receiver's window is not known here: see docs/design.md.
  */
 enum session_state {
 	SESSION_ACTIVE,
@@ -25,17 +30,17 @@ enum session_state {
 	NUM_SESSION_STATE,
 };
 
-/* Whether the RST in `life` still stands: the other direction has not been heard of in a later second. */
-static __always_inline bool life_is_reset(__u32 life, __u32 other)
+/* Whether a RST still stands: one from outside does while the internal side has not been heard of in a later second. */
+static __always_inline bool session_is_reset(__u32 out_life, __u32 in_life)
 {
-	return (life & LIFE_RST) && life_idle(life, other >> LIFE_SEEN_SHIFT) == 0;
+	return (out_life & LIFE_RST) || ((in_life & LIFE_RST) && life_idle(in_life, out_life >> LIFE_SEEN_SHIFT) == 0);
 }
 
 static __always_inline enum session_state session_state(__u8 proto, __u32 out_life, __u32 in_life)
 {
 	if (proto != IPPROTO_TCP)
 		return SESSION_ACTIVE;
-	if (life_is_reset(out_life, in_life) || life_is_reset(in_life, out_life))
+	if (session_is_reset(out_life, in_life))
 		return SESSION_RESET;
 	/* also a FIN before that, or the FIN of an earlier connection: nothing there that would be worth two hours */
 	if (!(out_life & in_life & LIFE_ACK))
@@ -47,16 +52,43 @@ static __always_inline enum session_state session_state(__u8 proto, __u32 out_li
 	return SESSION_ESTABLISHED;
 }
 
-static __always_inline __u32 session_timeout(const struct config *cfg, __u8 proto, enum session_state state)
+/* The timeout for a port of remotes, if it has one of its own; else `otherwise`. */
+SLOW_PATH __u32 session_port_timeout(const struct config *cfg, __u8 proto, __be16 port, __u32 otherwise)
+{
+	if (!cfg)
+		return otherwise;
+	for (__u32 i = 0; i < MAX_PORT_TIMEOUTS; i++) {
+		if (i >= cfg->num_port_timeouts)
+			break;
+		if (cfg->port_timeout[i].proto == proto && cfg->port_timeout[i].port == port)
+			return cfg->port_timeout[i].timeout_s;
+	}
+	return otherwise;
+}
+
+/* Of a session in use: RFC 4787 REQ-5a, REQ-5b, RFC 5382 REQ-5a. */
+static __always_inline __u32 session_timeout_in_use(const struct config *cfg, __u8 proto, __be16 port,
+						    enum timeout timeout)
+{
+	__u32 timeout_s = cfg->timeout_s[timeout];
+
+	return cfg->num_port_timeouts ? session_port_timeout(cfg, proto, port, timeout_s) : timeout_s;
+}
+
+/* `port` is the remote's. */
+static __always_inline __u32 session_timeout(const struct config *cfg, __u8 proto, __be16 port,
+					     enum session_state state)
 {
 	switch (state) {
 	case SESSION_ACTIVE:
-		return cfg->timeout_s[proto == IPPROTO_ICMP ? TIMEOUT_ICMP : TIMEOUT_UDP];
+		if (proto == IPPROTO_ICMP)
+			return cfg->timeout_s[TIMEOUT_ICMP];
+		return session_timeout_in_use(cfg, proto, port, TIMEOUT_UDP);
 	case SESSION_OPENING:
 		return cfg->timeout_s[TIMEOUT_TCP_OPENING];
 	case SESSION_ESTABLISHED:
 	case SESSION_HALF_CLOSED:
-		return cfg->timeout_s[TIMEOUT_TCP_ESTABLISHED];
+		return session_timeout_in_use(cfg, proto, port, TIMEOUT_TCP_ESTABLISHED);
 	case SESSION_CLOSING:
 		return cfg->timeout_s[TIMEOUT_TCP_CLOSING];
 	case SESSION_RESET:
@@ -67,22 +99,23 @@ static __always_inline __u32 session_timeout(const struct config *cfg, __u8 prot
 }
 
 /* Seconds since the last packet that keeps the session alive. */
-static __always_inline __u32 session_idle(__u8 proto, __u32 out_life, __u32 in_life, __u32 now)
+static __always_inline __u32 session_idle(const struct config *cfg, __u8 proto, __u32 out_life, __u32 in_life,
+					  __u32 now)
 {
 	__u32 out_idle = life_idle(out_life, now);
 	__u32 in_idle = life_idle(in_life, now);
 
-	if (!life_counts_inbound(proto))
+	if (!life_counts_inbound(proto, out_life, cfg->inbound_refresh))
 		return out_idle;
 	return out_idle < in_idle ? out_idle : in_idle;
 }
 
-/* Seconds left; 0 when it has expired. */
-static __always_inline __u32 session_expires(const struct config *cfg, __u8 proto, __u32 out_life, __u32 in_life,
-					     __u32 now)
+/* Seconds left; 0 when it has expired. `port` is the remote's. */
+static __always_inline __u32 session_expires(const struct config *cfg, __u8 proto, __be16 port, __u32 out_life,
+					     __u32 in_life, __u32 now)
 {
-	__u32 timeout = session_timeout(cfg, proto, session_state(proto, out_life, in_life));
-	__u32 idle = session_idle(proto, out_life, in_life, now);
+	__u32 timeout = session_timeout(cfg, proto, port, session_state(proto, out_life, in_life));
+	__u32 idle = session_idle(cfg, proto, out_life, in_life, now);
 
 	return idle < timeout ? timeout - idle : 0;
 }

@@ -229,7 +229,7 @@ static __always_inline bool store_get(const struct key *key, struct found *ret_f
  */
 static __always_inline void store_touch(const struct found *found, __u32 tcp_flags)
 {
-	__u32 after = life_after(found->life, tcp_flags, platform_now());
+	__u32 after = life_after(found->life, found->flags & ENTRY_INBOUND, tcp_flags, platform_now());
 	__u32 life;
 
 	if (found->life == after)
@@ -443,11 +443,12 @@ static __always_inline bool entry_is_due(__u32 life, __u32 now, __u32 grace_s)
  * our lock, and then learns what became of the pair. An inbound packet that finds nothing is the host's, and a TCP segment
  * then is answered by a RST: so the inbound entry goes only if nothing can bring the outbound one back.
  */
-static __always_inline bool pair_seize(struct entry *out, struct entry *in, __u8 proto, __u32 now, __u32 grace_s)
+static __always_inline bool pair_seize(struct entry *out, struct entry *in, __u8 proto, bool inbound_refresh, __u32 now,
+				       __u32 grace_s)
 {
-	bool in_counts = life_counts_inbound(proto);
 	__u32 out_life = READ_ONCE(out->life);
 	__u32 in_life = READ_ONCE(in->life);
+	bool in_counts = life_counts_inbound(proto, out_life, inbound_refresh);
 
 	if (entry_is_due(out_life, now, grace_s) && (!in_counts || entry_is_due(in_life, now, grace_s)) &&
 	    platform_cmpxchg(&out->life, out_life, PHASE_BUSY) == out_life) {
@@ -475,10 +476,11 @@ static __always_inline bool pair_seize(struct entry *out, struct entry *in, __u8
 SLOW_PATH bool store_remove(__u32 index, const struct pair *expect, enum remove_mode mode, __u32 grace_s)
 {
 	struct header *header = platform_header();
+	const struct config *cfg = platform_config();
 	struct entry *entry = store_entry(index);
 	__u32 now = platform_now();
+	bool inbound_refresh, removed = false;
 	struct stripe *stripe;
-	bool removed = false;
 	struct entry *twin;
 	__u32 twin_index;
 	struct key key;
@@ -494,6 +496,7 @@ SLOW_PATH bool store_remove(__u32 index, const struct pair *expect, enum remove_
 	if (!twin)
 		return false;
 	key = pair_key(expect, READ_ONCE(entry->flags) & ENTRY_INBOUND);
+	inbound_refresh = cfg && cfg->inbound_refresh;
 
 	platform_lock(stripe);
 	/* Now nobody else changes this pair. That the two still point at each other and the key still stands is the
@@ -507,8 +510,8 @@ SLOW_PATH bool store_remove(__u32 index, const struct pair *expect, enum remove_
 		goto out;
 	switch (mode) {
 	case REMOVE_DYING:
-		removed = pair_seize(key.direction ? twin : entry, key.direction ? entry : twin, expect->proto, now,
-				     grace_s);
+		removed = pair_seize(key.direction ? twin : entry, key.direction ? entry : twin, expect->proto,
+				     inbound_refresh, now, grace_s);
 		break;
 	case REMOVE_NOW:
 		platform_xchg(&entry->life, PHASE_BUSY);

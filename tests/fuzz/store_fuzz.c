@@ -207,14 +207,15 @@ static void do_get(const struct step *step, int internal, int remote)
 
 	claim(store_get(&key, &found), "a packet finds its pair");
 	store_touch(&found, step->how & LIFE_TCP_MASK);
-	*life = life_after(*life, step->how & LIFE_TCP_MASK, platform.now);
+	*life = life_after(*life, direction, step->how & LIFE_TCP_MASK, platform.now);
 }
 
 static void do_mark(int internal, int remote)
 {
 	struct known *pair_known = &known[internal][remote];
 	struct pair pair = pair_of(internal, pair_known->external, remote);
-	bool expired = !session_expires(&config, pair.proto, pair_known->out_life, pair_known->in_life, platform.now);
+	bool expired = !session_expires(&config, pair.proto, pair.remote.port, pair_known->out_life,
+					pair_known->in_life, platform.now);
 	bool live = life_phase(pair_known->out_life) == PHASE_LIVE && life_phase(pair_known->in_life) == PHASE_LIVE;
 
 	claim(session_mark(&config, index_of(&pair, 0)) == (!live || expired), "what has expired is marked");
@@ -254,7 +255,7 @@ static void do_reap(const struct step *step, int internal, int remote)
 {
 	struct known *pair_known = &known[internal][remote];
 	struct pair pair = pair_of(internal, pair_known->external, remote);
-	bool in_counts = pair.proto == IPPROTO_TCP;
+	bool in_counts = pair.proto == IPPROTO_TCP && !(pair_known->out_life & LIFE_RST);
 	__u32 grace_s = step->how & 3;
 	bool goes = is_due(pair_known->out_life, grace_s) && (!in_counts || is_due(pair_known->in_life, grace_s));
 

@@ -55,11 +55,11 @@ static void flags_gather(void **state)
 	__u32 life = life_make(PHASE_LIVE, LIFE_SYN, 10);
 
 	(void)state;
-	life = life_after(life, LIFE_ACK, 11);
+	life = life_after(life, 0, LIFE_ACK, 11);
 	assert_int_equal(life, life_make(PHASE_LIVE, LIFE_SYN | LIFE_ACK, 11));
-	life = life_after(life, LIFE_ACK, 11);
+	life = life_after(life, 0, LIFE_ACK, 11);
 	assert_int_equal(life, life_make(PHASE_LIVE, LIFE_SYN | LIFE_ACK, 11));
-	life = life_after(life, LIFE_FIN | LIFE_ACK, 12);
+	life = life_after(life, 0, LIFE_FIN | LIFE_ACK, 12);
 	assert_int_equal(life, life_make(PHASE_LIVE, LIFE_SYN | LIFE_ACK | LIFE_FIN, 12));
 }
 
@@ -68,10 +68,10 @@ static void a_syn_begins_anew_after_the_end_only(void **state)
 	__u32 open = life_make(PHASE_LIVE, LIFE_SYN | LIFE_ACK, 10);
 
 	(void)state;
-	assert_int_equal(life_after(open, LIFE_SYN, 20), life_make(PHASE_LIVE, LIFE_SYN | LIFE_ACK, 20));
-	assert_int_equal(life_after(open | LIFE_FIN, LIFE_SYN, 20), life_make(PHASE_LIVE, LIFE_SYN, 20));
-	assert_int_equal(life_after(open | LIFE_RST, LIFE_SYN, 20), life_make(PHASE_LIVE, LIFE_SYN, 20));
-	assert_int_equal(life_after(open | LIFE_FIN, LIFE_SYN | LIFE_ACK, 20),
+	assert_int_equal(life_after(open, 0, LIFE_SYN, 20), life_make(PHASE_LIVE, LIFE_SYN | LIFE_ACK, 20));
+	assert_int_equal(life_after(open | LIFE_FIN, 0, LIFE_SYN, 20), life_make(PHASE_LIVE, LIFE_SYN, 20));
+	assert_int_equal(life_after(open | LIFE_RST, 0, LIFE_SYN, 20), life_make(PHASE_LIVE, LIFE_SYN, 20));
+	assert_int_equal(life_after(open | LIFE_FIN, 0, LIFE_SYN | LIFE_ACK, 20),
 			 life_make(PHASE_LIVE, LIFE_SYN | LIFE_ACK, 20));
 }
 
@@ -80,14 +80,42 @@ static void a_packet_takes_a_reset_back(void **state)
 	__u32 reset = life_make(PHASE_LIVE, LIFE_SYN | LIFE_ACK | LIFE_RST, 10);
 
 	(void)state;
-	assert_int_equal(life_after(reset, LIFE_ACK, 10), life_make(PHASE_LIVE, LIFE_SYN | LIFE_ACK, 10));
-	assert_int_equal(life_after(reset, LIFE_RST, 15), life_make(PHASE_LIVE, LIFE_SYN | LIFE_ACK | LIFE_RST, 15));
+	assert_int_equal(life_after(reset, 0, LIFE_ACK, 10), life_make(PHASE_LIVE, LIFE_SYN | LIFE_ACK, 10));
+	assert_int_equal(life_after(reset, ENTRY_INBOUND, LIFE_ACK, 10),
+			 life_make(PHASE_LIVE, LIFE_SYN | LIFE_ACK, 10));
+}
+
+/* RFC 7857 §7.1: it may answer a packet from outside. */
+static void an_outbound_reset_counts_once(void **state)
+{
+	__u32 reset = life_make(PHASE_LIVE, LIFE_SYN | LIFE_ACK | LIFE_RST, 10);
+	__u32 dying = life_make(PHASE_DYING, LIFE_SYN | LIFE_ACK | LIFE_RST, 10);
+
+	(void)state;
+	assert_int_equal(life_after(reset, 0, LIFE_RST, 15), reset);
+	assert_int_equal(life_after(reset, 0, LIFE_RST | LIFE_ACK, 15), reset);
+	assert_int_equal(life_after(dying, 0, LIFE_RST, 15), dying);
+	assert_int_equal(life_after(reset, ENTRY_INBOUND, LIFE_RST, 15),
+			 life_make(PHASE_LIVE, LIFE_SYN | LIFE_ACK | LIFE_RST, 15));
+}
+
+static void what_comes_from_outside_counts(void **state)
+{
+	(void)state;
+	assert_true(life_counts_inbound(IPPROTO_TCP, LIFE_SYN | LIFE_ACK | LIFE_FIN, false));
+	assert_true(life_counts_inbound(IPPROTO_TCP, 0, false));
+	assert_false(life_counts_inbound(IPPROTO_TCP, LIFE_ACK | LIFE_RST, false));
+	assert_false(life_counts_inbound(IPPROTO_TCP, LIFE_ACK | LIFE_RST, true));
+	assert_false(life_counts_inbound(IPPROTO_UDP, 0, false));
+	assert_true(life_counts_inbound(IPPROTO_UDP, 0, true));
+	assert_false(life_counts_inbound(IPPROTO_ICMP, 0, false));
+	assert_false(life_counts_inbound(IPPROTO_ICMP, 0, true));
 }
 
 static void a_packet_revives(void **state)
 {
 	(void)state;
-	assert_int_equal(life_after(life_make(PHASE_DYING, 0, 10), 0, 11), life_make(PHASE_LIVE, 0, 11));
+	assert_int_equal(life_after(life_make(PHASE_DYING, 0, 10), 0, 0, 11), life_make(PHASE_LIVE, 0, 11));
 }
 
 int main(void)
@@ -99,6 +127,8 @@ int main(void)
 		cmocka_unit_test(flags_gather),
 		cmocka_unit_test(a_syn_begins_anew_after_the_end_only),
 		cmocka_unit_test(a_packet_takes_a_reset_back),
+		cmocka_unit_test(an_outbound_reset_counts_once),
+		cmocka_unit_test(what_comes_from_outside_counts),
 		cmocka_unit_test(a_packet_revives),
 	};
 

@@ -120,11 +120,12 @@ static bool is_due(__u32 life, __u32 grace_s)
 
 bool model_remove_dying(struct known *known, __u32 grace_s)
 {
-	bool tcp = proto_number[known->name.proto] == IPPROTO_TCP;
+	/* no inbound refresh, and what comes after a RST from inside does not count */
+	bool in_counts = proto_number[known->name.proto] == IPPROTO_TCP && !(known->out_life & LIFE_RST);
 
-	if (is_due(known->out_life, grace_s) && (!tcp || is_due(known->in_life, grace_s)))
+	if (is_due(known->out_life, grace_s) && (!in_counts || is_due(known->in_life, grace_s)))
 		return true;
-	if (life_phase(known->out_life) == PHASE_LIVE || (tcp && life_phase(known->in_life) == PHASE_LIVE)) {
+	if (life_phase(known->out_life) == PHASE_LIVE || (in_counts && life_phase(known->in_life) == PHASE_LIVE)) {
 		known->out_life = (known->out_life & ~LIFE_PHASE_MASK) | PHASE_LIVE;
 		known->in_life = (known->in_life & ~LIFE_PHASE_MASK) | PHASE_LIVE;
 	}
@@ -137,7 +138,8 @@ bool model_mark(const struct model *model, struct known *known)
 
 	if (life_phase(known->out_life) != PHASE_LIVE || life_phase(known->in_life) != PHASE_LIVE)
 		return true;
-	if (session_expires(&model->world->config, proto, known->out_life, known->in_life, platform.now))
+	if (session_expires(&model->world->config, proto, name_pair(&known->name, 0).remote.port, known->out_life,
+			    known->in_life, platform.now))
 		return false;
 	known->out_life = life_make(PHASE_DYING, known->out_life, platform.now);
 	known->in_life = life_make(PHASE_DYING, known->in_life, platform.now);

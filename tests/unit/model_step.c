@@ -230,7 +230,7 @@ static const char *step_touch(const struct model *model, const struct model_step
 	if (!endpoint_equal(found.new, direction ? pair.internal : pair.external) || found.life != *life)
 		return wrong("a packet gets another endpoint or life");
 	store_touch(&found, flags);
-	*life = life_after(*life, flags, platform.now);
+	*life = life_after(*life, direction, flags, platform.now);
 	return check_known(known);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The state of a session: every state, event and direction; and what time each state has. */
+#include <asm/byteorder.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,6 +10,7 @@
 #include "session.h"
 
 #define START_S 1000
+#define PORT cpu_to_be16(443) /* of the remote */
 
 enum side {
 	OUT,
@@ -107,7 +109,13 @@ static const struct row table[] = {
 	  BOTH_OPEN,
 	  RSET,
 	  { { OPEN, RSET }, { ESTD, RSET }, { ESTD, RSET }, { HALF, RSET }, { RSET, RSET } },
-	  { { OPEN, ESTD }, { ESTD, ESTD }, { ESTD, ESTD }, { HALF, HALF }, { RSET, RSET } } },
+	  { { OPEN, RSET }, { ESTD, RSET }, { ESTD, RSET }, { HALF, RSET }, { RSET, RSET } } },
+	{ "half closed by the remote, reset by the internal side",
+	  BOTH_OPEN | LIFE_RST,
+	  BOTH_OPEN | LIFE_FIN,
+	  RSET,
+	  { { OPEN, RSET }, { HALF, RSET }, { HALF, RSET }, { CLOS, RSET }, { RSET, RSET } },
+	  { { OPEN, RSET }, { HALF, RSET }, { HALF, RSET }, { CLOS, RSET }, { RSET, RSET } } },
 	{ "reset by the remote",
 	  BOTH_OPEN,
 	  BOTH_OPEN | LIFE_RST,
@@ -120,6 +128,24 @@ static const struct row table[] = {
 	  RSET,
 	  { { RSET, OPEN }, { RSET, OPEN }, { RSET, OPEN }, { RSET, OPEN }, { RSET, RSET } },
 	  { { OPEN, OPEN }, { ESTD, OPEN }, { ESTD, OPEN }, { HALF, OPEN }, { RSET, RSET } } },
+	{ "begun by the remote, refused by the internal side",
+	  LIFE_RST | LIFE_ACK,
+	  LIFE_SYN,
+	  RSET,
+	  { { OPEN, RSET }, { OPEN, RSET }, { OPEN, RSET }, { OPEN, RSET }, { RSET, RSET } },
+	  { { OPEN, RSET }, { OPEN, RSET }, { OPEN, RSET }, { OPEN, RSET }, { RSET, RSET } } },
+	{ "reset by both",
+	  BOTH_OPEN | LIFE_RST,
+	  BOTH_OPEN | LIFE_RST,
+	  RSET,
+	  { { RSET, RSET }, { RSET, RSET }, { RSET, RSET }, { RSET, RSET }, { RSET, RSET } },
+	  { { OPEN, RSET }, { ESTD, RSET }, { ESTD, RSET }, { HALF, RSET }, { RSET, RSET } } },
+	{ "closing, reset by the remote",
+	  BOTH_OPEN | LIFE_FIN,
+	  BOTH_OPEN | LIFE_FIN | LIFE_RST,
+	  RSET,
+	  { { RSET, OPEN }, { RSET, HALF }, { RSET, CLOS }, { RSET, CLOS }, { RSET, RSET } },
+	  { { OPEN, OPEN }, { HALF, HALF }, { CLOS, CLOS }, { CLOS, CLOS }, { RSET, RSET } } },
 };
 
 #define NUM_ROWS (sizeof(table) / sizeof(table[0]))
@@ -130,7 +156,7 @@ static enum session_state after(const struct row *row, enum tcp_event event, enu
 	__u32 in = life_make(PHASE_LIVE, row->in_flags, START_S);
 	__u32 *life = side == OUT ? &out : &in;
 
-	*life = life_after(*life, event_flags[event], START_S + delay_s);
+	*life = life_after(*life, side == IN ? ENTRY_INBOUND : 0, event_flags[event], START_S + delay_s);
 	return session_state(IPPROTO_TCP, out, in);
 }
 
@@ -180,7 +206,8 @@ static void play(const struct packet_seen *seen, size_t num)
 	for (size_t i = 0; i < num; i++) {
 		enum side side = seen[i].side;
 
-		life[side] = life_after(life[side], event_flags[seen[i].event], seen[i].second);
+		life[side] = life_after(life[side], side == IN ? ENTRY_INBOUND : 0, event_flags[seen[i].event],
+					seen[i].second);
 		if (session_state(IPPROTO_TCP, life[OUT], life[IN]) != seen[i].state)
 			fail_msg("after packet %zu: state %d, not %d", i,
 				 session_state(IPPROTO_TCP, life[OUT], life[IN]), seen[i].state);
@@ -227,6 +254,38 @@ static void both_open_at_once(void **state)
 	PLAY(seen);
 }
 
+/* Where the sides close at once, and where one of them goes on for long (RFC 5382 §5). */
+static void connections_close(void **state)
+{
+	static const struct packet_seen at_once[] = {
+		{ OUT, SYN, 0, OPEN },    { IN, SYN_ACK, 0, OPEN }, { OUT, ACK, 0, ESTD }, { OUT, FIN_ACK, 9, HALF },
+		{ IN, FIN_ACK, 9, CLOS }, { OUT, ACK, 9, CLOS },    { IN, ACK, 9, CLOS },
+	};
+	static const struct packet_seen one_sided[] = {
+		{ OUT, SYN, 0, OPEN },     { IN, SYN_ACK, 0, OPEN },    { OUT, ACK, 0, ESTD },
+		{ OUT, FIN_ACK, 1, HALF }, { IN, ACK, 5000, HALF },     { OUT, ACK, 5000, HALF },
+		{ IN, ACK, 9000, HALF },   { IN, FIN_ACK, 9001, CLOS }, { OUT, ACK, 9001, CLOS },
+	};
+
+	(void)state;
+	PLAY(at_once);
+	PLAY(one_sided);
+}
+
+/* RFC 7857 §7.1: a closed program's host answers each segment of the remote with a RST. Neither side's count. */
+static void an_internal_reset_counts_once(void **state)
+{
+	static const struct packet_seen seen[] = {
+		{ OUT, SYN, 0, OPEN },   { IN, SYN_ACK, 0, OPEN }, { OUT, ACK, 0, ESTD },   { OUT, RST, 10, RSET },
+		{ IN, ACK, 60, RSET },   { OUT, RST, 60, RSET },   { IN, ACK, 120, RSET },  { OUT, RST, 120, RSET },
+		{ IN, SYN, 130, RSET },  { IN, RST, 140, RSET },   { IN, ACK, 150, RSET },  { OUT, RST, 150, RSET },
+		{ OUT, SYN, 160, OPEN }, { IN, RST, 160, RSET },   { OUT, SYN, 161, OPEN },
+	};
+
+	(void)state;
+	PLAY(seen);
+}
+
 /* A stranger who guesses the ports cannot have a connection forgotten early. */
 static void forged_packets_do_not_last(void **state)
 {
@@ -239,7 +298,17 @@ static void forged_packets_do_not_last(void **state)
 	PLAY(seen);
 }
 
+#define DNS __constant_htons(53)
+#define SSH __constant_htons(22)
+
 static const struct config config = {
+	.num_port_timeouts = 3,
+	.port_timeout = {
+		{ .proto = IPPROTO_UDP, .port = DNS, .timeout_s = 30 },
+		{ .proto = IPPROTO_TCP, .port = SSH, .timeout_s = 86400 },
+		{ .proto = IPPROTO_TCP, .port = DNS, .timeout_s = 100 },
+		{ .proto = IPPROTO_UDP, .port = SSH, .timeout_s = 1 }, /* not in force */
+	},
 	.timeout_s = {
 		[TIMEOUT_UDP] = 300,
 		[TIMEOUT_TCP_OPENING] = 241,
@@ -253,13 +322,35 @@ static const struct config config = {
 static void every_state_has_its_timeout(void **state)
 {
 	(void)state;
-	assert_int_equal(session_timeout(&config, IPPROTO_UDP, SESSION_ACTIVE), 300);
-	assert_int_equal(session_timeout(&config, IPPROTO_ICMP, SESSION_ACTIVE), 60);
-	assert_int_equal(session_timeout(&config, IPPROTO_TCP, SESSION_OPENING), 241);
-	assert_int_equal(session_timeout(&config, IPPROTO_TCP, SESSION_ESTABLISHED), 7440);
-	assert_int_equal(session_timeout(&config, IPPROTO_TCP, SESSION_HALF_CLOSED), 7440);
-	assert_int_equal(session_timeout(&config, IPPROTO_TCP, SESSION_CLOSING), 242);
-	assert_int_equal(session_timeout(&config, IPPROTO_TCP, SESSION_RESET), 243);
+	assert_int_equal(session_timeout(&config, IPPROTO_UDP, PORT, SESSION_ACTIVE), 300);
+	assert_int_equal(session_timeout(&config, IPPROTO_ICMP, 0, SESSION_ACTIVE), 60);
+	assert_int_equal(session_timeout(&config, IPPROTO_TCP, PORT, SESSION_OPENING), 241);
+	assert_int_equal(session_timeout(&config, IPPROTO_TCP, PORT, SESSION_ESTABLISHED), 7440);
+	assert_int_equal(session_timeout(&config, IPPROTO_TCP, PORT, SESSION_HALF_CLOSED), 7440);
+	assert_int_equal(session_timeout(&config, IPPROTO_TCP, PORT, SESSION_CLOSING), 242);
+	assert_int_equal(session_timeout(&config, IPPROTO_TCP, PORT, SESSION_RESET), 243);
+}
+
+static void a_port_has_its_own_timeout(void **state)
+{
+	__u32 life = life_make(PHASE_LIVE, LIFE_ACK, 100);
+	struct config none = config;
+
+	(void)state;
+	assert_int_equal(session_timeout(&config, IPPROTO_UDP, DNS, SESSION_ACTIVE), 30);
+	assert_int_equal(session_timeout(&config, IPPROTO_UDP, SSH, SESSION_ACTIVE), 300);
+	assert_int_equal(session_timeout(&config, IPPROTO_ICMP, 0, SESSION_ACTIVE), 60);
+	assert_int_equal(session_timeout(&config, IPPROTO_TCP, SSH, SESSION_ESTABLISHED), 86400);
+	assert_int_equal(session_timeout(&config, IPPROTO_TCP, SSH, SESSION_HALF_CLOSED), 86400);
+	assert_int_equal(session_timeout(&config, IPPROTO_TCP, DNS, SESSION_ESTABLISHED), 100);
+	/* what is on its way in or out goes by the time that any port has */
+	assert_int_equal(session_timeout(&config, IPPROTO_TCP, SSH, SESSION_OPENING), 241);
+	assert_int_equal(session_timeout(&config, IPPROTO_TCP, SSH, SESSION_CLOSING), 242);
+	assert_int_equal(session_timeout(&config, IPPROTO_TCP, SSH, SESSION_RESET), 243);
+	assert_int_equal(session_expires(&config, IPPROTO_TCP, SSH, life, life, 100 + 86399), 1);
+	assert_int_equal(session_expires(&config, IPPROTO_UDP, DNS, life, life, 100 + 30), 0);
+	none.num_port_timeouts = 0;
+	assert_int_equal(session_timeout(&none, IPPROTO_UDP, DNS, SESSION_ACTIVE), 300);
 }
 
 /* The last packet of either side counts for TCP, of the internal side for the others. */
@@ -269,11 +360,38 @@ static void idle_is_since_the_packet_that_counts(void **state)
 	__u32 late = life_make(PHASE_LIVE, LIFE_ACK, 150);
 
 	(void)state;
-	assert_int_equal(session_idle(IPPROTO_TCP, early, late, 160), 10);
-	assert_int_equal(session_idle(IPPROTO_TCP, late, early, 160), 10);
-	assert_int_equal(session_idle(IPPROTO_UDP, early, late, 160), 60);
-	assert_int_equal(session_idle(IPPROTO_UDP, late, early, 160), 10);
-	assert_int_equal(session_idle(IPPROTO_ICMP, early, late, 160), 60);
+	assert_int_equal(session_idle(&config, IPPROTO_TCP, early, late, 160), 10);
+	assert_int_equal(session_idle(&config, IPPROTO_TCP, late, early, 160), 10);
+	assert_int_equal(session_idle(&config, IPPROTO_UDP, early, late, 160), 60);
+	assert_int_equal(session_idle(&config, IPPROTO_UDP, late, early, 160), 10);
+	assert_int_equal(session_idle(&config, IPPROTO_ICMP, early, late, 160), 60);
+}
+
+/* RFC 4787 REQ-6a: as the operator wants it. */
+static void inbound_packets_count_for_udp_on_demand(void **state)
+{
+	__u32 early = life_make(PHASE_LIVE, 0, 100);
+	__u32 late = life_make(PHASE_LIVE, 0, 150);
+	struct config refresh = config;
+
+	(void)state;
+	refresh.inbound_refresh = 1;
+	assert_int_equal(session_idle(&refresh, IPPROTO_UDP, early, late, 160), 10);
+	assert_int_equal(session_idle(&refresh, IPPROTO_UDP, late, early, 160), 10);
+	assert_int_equal(session_idle(&refresh, IPPROTO_ICMP, early, late, 160), 60);
+}
+
+/* From the first RST of the internal side on, its own time only. */
+static void idle_is_since_the_internal_reset(void **state)
+{
+	__u32 reset = life_make(PHASE_LIVE, LIFE_ACK | LIFE_RST, 100);
+	__u32 late = life_make(PHASE_LIVE, LIFE_ACK, 150);
+
+	(void)state;
+	assert_int_equal(session_idle(&config, IPPROTO_TCP, reset, late, 160), 60);
+	assert_int_equal(session_idle(&config, IPPROTO_TCP, late, reset, 160), 10);
+	assert_int_equal(session_expires(&config, IPPROTO_TCP, PORT, reset, late, 100 + 242), 1);
+	assert_int_equal(session_expires(&config, IPPROTO_TCP, PORT, reset, late, 100 + 243), 0);
 }
 
 static void it_expires_to_the_second(void **state)
@@ -281,12 +399,12 @@ static void it_expires_to_the_second(void **state)
 	__u32 life = life_make(PHASE_LIVE, LIFE_ACK, 100);
 
 	(void)state;
-	assert_int_equal(session_expires(&config, IPPROTO_TCP, life, life, 100), 7440);
-	assert_int_equal(session_expires(&config, IPPROTO_TCP, life, life, 100 + 7439), 1);
-	assert_int_equal(session_expires(&config, IPPROTO_TCP, life, life, 100 + 7440), 0);
-	assert_int_equal(session_expires(&config, IPPROTO_TCP, life, life, 100 + 100000), 0);
-	assert_int_equal(session_expires(&config, IPPROTO_UDP, life, life, 100 + 299), 1);
-	assert_int_equal(session_expires(&config, IPPROTO_UDP, life, life, 100 + 300), 0);
+	assert_int_equal(session_expires(&config, IPPROTO_TCP, PORT, life, life, 100), 7440);
+	assert_int_equal(session_expires(&config, IPPROTO_TCP, PORT, life, life, 100 + 7439), 1);
+	assert_int_equal(session_expires(&config, IPPROTO_TCP, PORT, life, life, 100 + 7440), 0);
+	assert_int_equal(session_expires(&config, IPPROTO_TCP, PORT, life, life, 100 + 100000), 0);
+	assert_int_equal(session_expires(&config, IPPROTO_UDP, PORT, life, life, 100 + 299), 1);
+	assert_int_equal(session_expires(&config, IPPROTO_UDP, PORT, life, life, 100 + 300), 0);
 }
 
 int main(void)
@@ -296,8 +414,13 @@ int main(void)
 		cmocka_unit_test(states_are_named_for_tcp_only),
 		cmocka_unit_test(a_tuple_is_used_again),
 		cmocka_unit_test(both_open_at_once),
+		cmocka_unit_test(connections_close),
+		cmocka_unit_test(an_internal_reset_counts_once),
 		cmocka_unit_test(forged_packets_do_not_last),
 		cmocka_unit_test(every_state_has_its_timeout),
+		cmocka_unit_test(a_port_has_its_own_timeout),
+		cmocka_unit_test(inbound_packets_count_for_udp_on_demand),
+		cmocka_unit_test(idle_is_since_the_internal_reset),
 		cmocka_unit_test(idle_is_since_the_packet_that_counts),
 		cmocka_unit_test(it_expires_to_the_second),
 	};

@@ -268,7 +268,7 @@ static void sweep_packet(struct worker *worker, __u32 number, __u8 direction)
 	life = READ_ONCE(entry->life);
 	if (life_phase(life) != PHASE_DYING)
 		return;
-	if (platform_cmpxchg(&entry->life, life, life_after(life, 0, life >> LIFE_SEEN_SHIFT)) == life)
+	if (platform_cmpxchg(&entry->life, life, life_after(life, 0, 0, life >> LIFE_SEEN_SHIFT)) == life)
 		__atomic_store_n(&sweep->revived[number][life >> LIFE_SEEN_SHIFT], 1, __ATOMIC_RELAXED);
 }
 
