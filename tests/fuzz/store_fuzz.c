@@ -155,7 +155,7 @@ static void release(int internal)
 	struct pair mapping = pair_of(internal, known[internal][0].external, 0);
 	bool goes = !--known[internal][0].refs;
 
-	claim(store_release(&mapping, RELEASE_SESSION, 0) == goes, "a mapping goes with its last reference");
+	claim(!!store_release(&mapping, RELEASE_SESSION, 0) == goes, "a mapping goes with its last reference");
 	if (goes)
 		forget(internal, 0);
 }
