@@ -53,15 +53,36 @@ static void answer_reason(struct explain *explain, enum reason reason)
 		    reason_text[reason].name, reason_text[reason].meaning);
 }
 
+static enum packet_kind kind_of(__u8 proto)
+{
+	switch (proto) {
+	case IPPROTO_TCP:
+		return PACKET_TCP;
+	case IPPROTO_UDP:
+		return PACKET_UDP;
+	default:
+		return PACKET_ICMP_REQUEST;
+	}
+}
+
 /* TRANSLATED_OUTBOUND if there is more to do. */
 static enum reason judge_tuple(const struct explain *explain)
 {
 	const struct config *config = platform_config();
 	struct packet pkt = {
-		.tuple = { .src = explain->first.addr, .dst = explain->remote.addr, .proto = explain->proto },
+		.tuple = {
+			.src = explain->first.addr,
+			.dst = explain->remote.addr,
+			.sport = explain->first.port,
+			.dport = explain->remote.port,
+			.proto = explain->proto,
+		},
+		.kind = kind_of(explain->proto),
 	};
 	enum reason reason = outbound_sieve(config, &pkt, ORIGIN_FORWARDED);
 
+	if (reason == TRANSLATED_OUTBOUND && translate_is_excluded(&pkt))
+		return PASSED_EXCLUDED;
 	if (reason == TRANSLATED_OUTBOUND && !config->num_external)
 		return REFUSED_NO_ADDRESS;
 	return reason;

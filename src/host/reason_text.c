@@ -53,7 +53,7 @@ const struct reason_text reason_text[] = {
 		TO_DO("not-internal", "forwarded from an address outside of every --internal prefix, untouched",
 		      "filter it elsewhere if it should not be forwarded"),
 	[PASSED_EXCLUDED] =
-		PLAIN("excluded", "forwarded to a destination that is not to be translated (--exclude), untouched"),
+		PLAIN("excluded", "from inside to a destination that is not translated (--exclude), untouched"),
 	[PASSED_NOT_EXTERNAL] = PLAIN("not-external", "came in for an address that is not the external interface's"),
 	[PASSED_NO_SESSION] = PLAIN("passed-no-session",
 				    "came in for one of our addresses and belongs to no session: given to the host"),

@@ -5,6 +5,7 @@
 
 #include "addr.h"
 #include "create.h"
+#include "exclusion.h"
 #include "fragment.h"
 #include "packet.h"
 #include "reason.h"
@@ -153,6 +154,37 @@ SLOW_PATH enum reason translate_create(HOOK *hook, const struct packet *pkt, enu
 	return reason;
 }
 
+/* Whether the packet belongs to a session, or is about one. */
+static __always_inline bool translate_has_session(const struct packet *pkt)
+{
+	struct tuple tuple = pkt->tuple;
+	struct found found;
+
+	if (pkt->kind == PACKET_ICMP_ERROR)
+		tuple = tuple_reverse(&pkt->quote);
+	return translate_find(&tuple, 0, &found);
+}
+
+/* Whether a packet from inside is left alone for its destination's sake (RFC 6888 REQ-6). Sessions that were there before the
+ * exclusion go on. Later fragments go by what became of the first one, which is noted as translated to its own address.
+ */
+SLOW_PATH bool translate_is_excluded(const struct packet *pkt)
+{
+	const struct config *cfg = platform_config();
+	__be32 addr;
+
+	/* a forged source of ours is none, wherever it leads to */
+	if (!pkt || !cfg || !cfg->num_excluded || addr_is_own(cfg, pkt->tuple.src))
+		return false;
+	if (pkt->kind == PACKET_FRAGMENT && fragment_find(pkt, 0, &addr))
+		return addr == pkt->tuple.src;
+	if (exclusion_find(pkt) == INDEX_NONE || translate_has_session(pkt))
+		return false;
+	if (pkt->first_fragment)
+		fragment_note(pkt, 0, pkt->tuple.src);
+	return true;
+}
+
 /* What is not ours to look at further: TRANSLATED_OUTBOUND when there is more to do. */
 static __always_inline enum reason outbound_sieve(const struct config *cfg, const struct packet *pkt,
 						  enum origin origin)
@@ -236,6 +268,8 @@ static __always_inline enum reason translate_outbound(HOOK *hook, const struct p
 		return reason;
 	/* The host's packets from another of its addresses are masqueraded like anybody's. */
 	own = origin == ORIGIN_HOST && addr_is_own(cfg, pkt->tuple.src);
+	if (!own && translate_is_excluded(pkt))
+		return PASSED_EXCLUDED;
 	reason = own ? outbound_sieve_own(pkt) : outbound_sieve_kind(pkt);
 	if (reason != TRANSLATED_OUTBOUND)
 		return reason;

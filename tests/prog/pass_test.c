@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "gateway.h"
+#include "packet.h"
 
 static struct gateway gateway;
 
@@ -140,6 +141,39 @@ static void not_internal(void **state)
 	gateway_check(&gateway);
 }
 
+/* --exclude: of a datagram in fragments only the first says which port it is for. */
+static void excluded(void **state)
+{
+	struct frame frame, about;
+
+	(void)state;
+	gateway_reset(&gateway, "40000-40009");
+	gateway.config.num_excluded = 1;
+	gateway.config.excluded[0] = (struct exclusion){
+		.prefix = { .addr = inet_addr(REMOTE), .mask = 0xffffffff },
+		.proto = IPPROTO_UDP,
+		.port = htons(53),
+	};
+	gateway_configure(&gateway);
+	frame_udp(&frame, at(INTERNAL, 40003), at(REMOTE, 53), 10);
+	passes_out(&frame, FROM_INTERNAL, PASSED_EXCLUDED);
+	frame_udp(&frame, at(INTERNAL, 40003), at(REMOTE, 53), 64);
+	frame_ip(&frame)->frag_off = htons(IP_MF);
+	seal_ip(frame_ip(&frame));
+	passes_out(&frame, FROM_INTERNAL, PASSED_EXCLUDED);
+	frame_begin(&frame, inet_addr(INTERNAL), inet_addr(REMOTE), IPPROTO_UDP, 64);
+	frame_ip(&frame)->frag_off = htons(9);
+	seal_ip(frame_ip(&frame));
+	passes_out(&frame, FROM_INTERNAL, PASSED_EXCLUDED);
+	frame_udp(&about, at(REMOTE, 53), at(INTERNAL, 40003), 30);
+	frame_error(&frame, inet_addr(INTERNAL), inet_addr(REMOTE), ICMP_TYPE_UNREACHABLE, &about, 0);
+	passes_out(&frame, FROM_INTERNAL, PASSED_EXCLUDED);
+	assert_true(gateway_is_empty(&gateway));
+	frame_udp(&frame, at(INTERNAL, 40003), at(REMOTE, 54), 10);
+	assert_int_equal(gateway_egress(&gateway, &frame, FROM_INTERNAL).reason, TRANSLATED_NEW);
+	gateway_check(&gateway);
+}
+
 static int open_gateway(void **state)
 {
 	(void)state;
@@ -157,10 +191,8 @@ static int close_gateway(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(other_frames),
-		cmocka_unit_test(host_traffic),
-		cmocka_unit_test(to_the_host),
-		cmocka_unit_test(not_internal),
+		cmocka_unit_test(other_frames), cmocka_unit_test(host_traffic), cmocka_unit_test(to_the_host),
+		cmocka_unit_test(not_internal), cmocka_unit_test(excluded),
 	};
 
 	return cmocka_run_group_tests(tests, open_gateway, close_gateway);

@@ -589,6 +589,12 @@ static void narrows_to_prefixes(void **state)
 	assert_int_equal(outbound(&frame), TRANSLATED_NEW);
 	frame_other(&frame, inet_addr("11.0.0.1"), inet_addr(REMOTE), IPPROTO_GRE);
 	assert_int_equal(outbound(&frame), PASSED_NOT_INTERNAL);
+	/* nor is what is excluded */
+	gateway.world.config.num_excluded = 1;
+	gateway.world.config.excluded[0].prefix = (struct prefix){ inet_addr(REMOTE), 0xffffffff };
+	frame_udp(&frame, at("192.168.0.5", 2), at(REMOTE, 53), 0);
+	assert_int_equal(outbound(&frame), PASSED_EXCLUDED);
+	gateway.world.config.num_excluded = 0;
 	/* the host is not forwarded */
 	frame_udp(&frame, at(ROUTER, 2), at(REMOTE, 53), 0);
 	assert_int_equal(outbound_host(&frame), TRANSLATED_NEW);
