@@ -72,7 +72,8 @@ const struct reason_text reason_text[] = {
 	[DROPPED_ICMP_HEADER] = PLAIN("icmp-header", "the ICMP header is cut off"),
 	[DROPPED_ICMP_CHECKSUM] = PLAIN("icmp-checksum", "the checksum of an ICMP error is wrong"),
 	[DROPPED_ICMP_QUOTE] = PLAIN("icmp-quote", "an ICMP error whose quoted packet is cut off or broken"),
-	[DROPPED_ICMP_TYPE] = PLAIN("icmp-type", "an ICMP message from inside of a type that is not translated"),
+	[DROPPED_ICMP_TYPE] =
+		PLAIN("icmp-type", "a source quench, or an ICMP message from inside of a type that is not translated"),
 	[DROPPED_ERROR_NO_SESSION] = PLAIN("error-no-session", "an ICMP error about a packet of no session"),
 	[DROPPED_NO_SESSION] = PLAIN(
 		"dropped-no-session",

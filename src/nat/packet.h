@@ -108,7 +108,8 @@ static __always_inline enum parse_result packet_parse_quote(struct packet *pkt, 
 		if (quote_len >= header_len + 18) {
 			if (data + l4 + 18 > data_end)
 				return PARSE_MORE;
-			pkt->quote_has_checksum = 1;
+			/* RFC 5508 REQ-3d: a quote that was cut before this and padded with zeros (RFC 4884) has none */
+			pkt->quote_has_checksum = ((struct tcphdr *)port)->doff != 0;
 		}
 		return PARSE_OK;
 	case IPPROTO_UDP:
@@ -157,6 +158,9 @@ static __always_inline enum parse_result packet_parse_icmp(struct packet *pkt, v
 		pkt->kind = PACKET_ICMP_ERROR;
 		return packet_parse_quote(pkt, data, data_end, payload_len);
 	}
+	/* RFC 6633: nobody sends it any more but to slow down connections of others */
+	if (icmp->type == ICMP_TYPE_SOURCE_QUENCH)
+		return packet_bad(pkt, DROPPED_ICMP_TYPE);
 	pkt->kind = PACKET_ICMP_OTHER;
 	return PARSE_OK;
 }

@@ -103,9 +103,10 @@ static void finds_query_identifiers(void **state)
 	}
 }
 
-/* Every type that is neither a query nor an error. */
+/* Every type that is neither a query nor an error. RFC 6633: source quench is for nobody. */
 static void leaves_other_icmp_types(void **state)
 {
+	struct packet packet;
 	struct frame frame;
 
 	(void)state;
@@ -113,7 +114,9 @@ static void leaves_other_icmp_types(void **state)
 		if (icmp_is_request(type) || icmp_is_reply(type) || icmp_is_error(type))
 			continue;
 		frame_icmp(&frame, inet_addr(REMOTE), inet_addr(EXTERNAL), type, 77);
-		assert_int_equal(parse(&frame).kind, PACKET_ICMP_OTHER);
+		packet = parse(&frame);
+		assert_int_equal(packet.kind, type == ICMP_TYPE_SOURCE_QUENCH ? PACKET_BAD : PACKET_ICMP_OTHER);
+		assert_true(packet.kind == PACKET_ICMP_OTHER || packet.bad == DROPPED_ICMP_TYPE);
 	}
 }
 
@@ -277,6 +280,25 @@ static void finds_quotes_before_extensions(void **state)
 	packet = parse(&frame);
 	assert_int_equal(packet.kind, PACKET_ICMP_ERROR);
 	assert_tuple(&packet.quote, IPPROTO_UDP, at(EXTERNAL, 4000), at(REMOTE, 53));
+}
+
+/* RFC 5508 REQ-3d: where a TCP header was cut off, the padding of the extended format is no checksum. */
+static void finds_no_checksum_in_padding(void **state)
+{
+	struct frame about, frame;
+	struct packet packet;
+
+	(void)state;
+	for (__u32 quoted = 8; quoted <= 20; quoted++) {
+		frame_tcp(&about, at(EXTERNAL, 4000), at(REMOTE, 80), LIFE_ACK, 100);
+		memset((__u8 *)frame_l4(&about) + quoted, 0, 108 - quoted);
+		frame_error(&frame, inet_addr(REMOTE), inet_addr(EXTERNAL), ICMP_TYPE_TIME_EXCEEDED, &about, 128);
+		((__u8 *)frame_l4(&frame))[5] = 128 / 4;
+		frame_seal(&frame);
+		packet = parse(&frame);
+		assert_int_equal(packet.kind, PACKET_ICMP_ERROR);
+		assert_int_equal(packet.quote_has_checksum, quoted > 12);
+	}
 }
 
 static void finds_quoted_queries(void **state)
@@ -539,6 +561,7 @@ int main(void)
 		cmocka_unit_test(finds_quotes),
 		cmocka_unit_test(steps_over_options_of_quotes),
 		cmocka_unit_test(finds_quotes_before_extensions),
+		cmocka_unit_test(finds_no_checksum_in_padding),
 		cmocka_unit_test(finds_quoted_queries),
 		cmocka_unit_test(finds_quotes_of_other_protocols),
 		cmocka_unit_test(refuses_flaws),
