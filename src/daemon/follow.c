@@ -37,6 +37,9 @@ static const __u32 timeout_s[NUM_TIMEOUT] = {
 	[TIMEOUT_UNSOLICITED_SYN] = 6, [TIMEOUT_FRAGMENT] = 30,
 };
 
+/* So many polls after its interface an address that is listed is given up. */
+#define RETURN_POLLS 3
+
 /* ---- the checks ----------------------------------------------------------------------------------------------- */
 
 static int check_interface(struct follow *follow, struct fault *fault)
@@ -370,6 +373,7 @@ static void lose_interface(struct follow *follow, __u32 old_ifindex)
 	dataplane_detach(follow->dataplane->instance, old_ifindex, NULL, &(struct fault){});
 	follow->attached = false;
 	follow->sweep->keep_foreign = true;
+	follow->num_polls_back = 0;
 	log_warn("%s is gone: nothing is translated until it is back; sessions are kept", iface);
 }
 
@@ -455,15 +459,14 @@ static void report(const struct follow *follow, const struct addresses *old, con
 		report_addresses(follow, old, ended);
 }
 
-/* While the interface is away its addresses may come back with it. An interface that is back without an address of its own is
- * all there, if the external ones are elsewhere.
+/* While the interface is away its addresses may come back with it. Of those that are listed all are waited for, wherever they
+ * are: they do not come in one moment.
  */
 static bool is_whole(const struct follow *follow)
 {
-	const struct externals *externals = &follow->externals;
-
-	return follow->addresses.num_own ||
-	       (follow->addresses.link.ifindex && externals->num && !externals->num_missing);
+	if (follow->options->external.num)
+		return follow->addresses.link.ifindex && !follow->externals.num_missing;
+	return follow->addresses.num_own;
 }
 
 static bool has_other_addresses(const struct follow *follow, const struct addresses *old,
@@ -509,6 +512,20 @@ void follow_addresses(struct follow *follow)
 	release_pools(follow);
 }
 
+/* An interface is back, and not all of the external addresses: they have had time enough. */
+static void poll_return(struct follow *follow)
+{
+	__u64 ended;
+
+	if (!follow->sweep->keep_foreign || !follow->addresses.num_own || ++follow->num_polls_back < RETURN_POLLS)
+		return;
+	follow->sweep->keep_foreign = false;
+	ended = sweep_flush_foreign(follow->sweep);
+	log_warn("%s is back without some of its external addresses; %llu sessions of these were ended",
+		 follow->options->iface, ended);
+	release_pools(follow);
+}
+
 static void poll_ports(struct follow *follow)
 {
 	struct ranges old = follow->ports;
@@ -544,6 +561,7 @@ void follow_poll(struct follow *follow)
 	const struct link *link = &follow->addresses.link;
 
 	poll_routes(follow);
+	poll_return(follow);
 	poll_ports(follow);
 	release_pools(follow);
 	if (!link->ifindex)

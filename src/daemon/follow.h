@@ -26,6 +26,7 @@ struct follow {
 	__u32 num_unused;    /* external addresses that are there, and not used for want of pools */
 	__u32 num_left_out;  /* addresses of the interface for which the configuration has no room */
 	__u32 l2_len;
+	__u32 num_polls_back; /* since the interface has an address again, while some of the external ones are missing */
 	bool attached;
 	/* what has been complained of, "" when all is well */
 	struct fault ports_complaint;

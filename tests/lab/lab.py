@@ -136,7 +136,8 @@ class Lab:
             host.sysctl("net.ipv6.conf.all.disable_ipv6", 1)
             host.sysctl("net.ipv6.conf.default.disable_ipv6", 1)
 
-    def _plug(self, host, dev, bridge, addresses, mtu):
+    def lay(self, host, dev, bridge, addresses=(), mtu=1500):
+        """A wire from an interface of host, which is made, to a bridge of the switch."""
         port = f"{host.name}-{dev}"
         _ip(f"link add {dev} netns {host.netns} type veth peer name {port} netns {self.switch.netns}")
         self.switch.ip(f"link set {port} mtu {mtu} master {bridge} up")
@@ -154,14 +155,14 @@ class Lab:
 
         self.R.internal = "192.168.0.1"
         self.R.external = self.R.address = "192.0.2.1"
-        self._plug(self.R, "eth1", "in", ["192.168.0.1/24"], mtu)
-        self._plug(self.A2, "eth0", "in", ["192.168.0.6/24"], mtu)
+        self.lay(self.R, "eth1", "in", ["192.168.0.1/24"], mtu)
+        self.lay(self.A2, "eth0", "in", ["192.168.0.6/24"], mtu)
         self.A2.address = "192.168.0.6"
         if inside_router:
             self.A.address = "192.168.10.5"
-            self._plug(self.A, "eth0", "deep", ["192.168.10.5/24"], mtu)
-            self._plug(self.I, "eth0", "in", ["192.168.0.2/24"], mtu)
-            self._plug(self.I, "eth1", "deep", ["192.168.10.1/24"], mtu)
+            self.lay(self.A, "eth0", "deep", ["192.168.10.5/24"], mtu)
+            self.lay(self.I, "eth0", "in", ["192.168.0.2/24"], mtu)
+            self.lay(self.I, "eth1", "deep", ["192.168.10.1/24"], mtu)
             self.I.address = "192.168.0.2"
             self.I.sysctl("net.ipv4.ip_forward", 1)
             self.A.ip("route add default via 192.168.10.1")
@@ -170,7 +171,7 @@ class Lab:
             self.A.next_hop = self.I.mac("eth1")
         else:
             self.A.address = "192.168.0.5"
-            self._plug(self.A, "eth0", "in", ["192.168.0.5/24"], mtu)
+            self.lay(self.A, "eth0", "in", ["192.168.0.5/24"], mtu)
             self.A.ip("route add default via 192.168.0.1")
             self.A.next_hop = self.R.mac("eth1")
         self.A2.ip("route add default via 192.168.0.1")
@@ -182,14 +183,14 @@ class Lab:
             self.B.ip("addr add 192.0.2.8/24 dev eth0", "addr add 192.0.2.9/24 dev eth0")
             self.B.address = "192.0.2.8"
             return
-        self._plug(self.R, "eth0", "out", ["192.0.2.1/24"], self._external_mtu)
+        self.lay(self.R, "eth0", "out", ["192.0.2.1/24"], self._external_mtu)
         subnet, bridge = ("198.51.100", "far") if outside_router else ("192.0.2", "out")
         for host, number in ((self.B, 8), (self.B2, 9)):
             host.address = f"{subnet}.{number}"
-            self._plug(host, "eth0", bridge, [f"{host.address}/24"], mtu)
+            self.lay(host, "eth0", bridge, [f"{host.address}/24"], mtu)
         if outside_router:
-            self._plug(self.X, "eth0", "out", ["192.0.2.254/24"], mtu)
-            self._plug(self.X, "eth1", "far", ["198.51.100.1/24"], mtu)
+            self.lay(self.X, "eth0", "out", ["192.0.2.254/24"], mtu)
+            self.lay(self.X, "eth1", "far", ["198.51.100.1/24"], mtu)
             self.X.address = "192.0.2.254"
             self.X.sysctl("net.ipv4.ip_forward", 1)
             self.R.ip("route add default via 192.0.2.254")
