@@ -17,6 +17,7 @@
 #include "stage.h"
 #include "sweep.h"
 #include "translate.h"
+#include "unsolicited.h"
 
 /* To the next program or filter, if there is one; TC_ACT_OK would hide the packet from those that are not ours. */
 #define NEXT TC_ACT_UNSPEC
@@ -121,6 +122,8 @@ int bauta_ingress_slow(struct __sk_buff *skb)
 	}
 	if (reason_verdict(decision.reason) == VERDICT_TRANSLATED)
 		apply(skb, &pkt, &decision);
+	if (decision.reason == DROPPED_UNSOLICITED)
+		unsolicited_note(skb, &pkt);
 	account(&pkt, &decision, ORIGIN_FORWARDED);
 	return reason_verdict(decision.reason) >= VERDICT_HELD ? TC_ACT_SHOT : NEXT;
 }

@@ -34,6 +34,7 @@
 #include "repair.h"
 #include "sweep.h"
 #include "systemd.h"
+#include "unsolicited.h"
 
 #define POLL_MS 2000
 #define HOST_PORTS_MS 1000
@@ -47,6 +48,7 @@ enum watched {
 	WATCH_SWEEP,
 	WATCH_POLL,
 	WATCH_HOST_PORTS,
+	WATCH_UNSOLICITED,
 	NUM_WATCH,
 };
 
@@ -57,6 +59,7 @@ struct daemon {
 	struct follow follow;
 	struct dataplane dataplane;
 	struct sweep sweep;
+	struct unsolicited_syns unsolicited;
 	struct event_socket *socket;
 	struct event_log *log;
 	struct event_base *base;
@@ -128,6 +131,15 @@ static void sweep(evutil_socket_t fd, short what, void *context)
 	sweep_step(&daemon->sweep);
 }
 
+static void answer_unsolicited(evutil_socket_t fd, short what, void *context)
+{
+	struct daemon *daemon = context;
+
+	(void)fd;
+	(void)what;
+	unsolicited_step(&daemon->unsolicited);
+}
+
 static void poll_everything(evutil_socket_t fd, short what, void *context)
 {
 	struct daemon *daemon = context;
@@ -184,6 +196,7 @@ static int watch_all(struct daemon *daemon, struct fault *fault)
 	    watch(daemon, WATCH_NEWS, news, EV_READ, look_at_addresses, 0) ||
 	    watch(daemon, WATCH_EVENTS, events, EV_READ, read_events, 0) ||
 	    watch(daemon, WATCH_SWEEP, -1, EV_TIMEOUT, sweep, daemon->sweep.tick_ms) ||
+	    watch(daemon, WATCH_UNSOLICITED, -1, EV_TIMEOUT, answer_unsolicited, daemon->unsolicited.tick_ms) ||
 	    watch(daemon, WATCH_POLL, -1, EV_TIMEOUT, poll_everything, POLL_MS))
 		return fault_set_errno(fault, errno, "cannot watch signals, timers and sockets");
 	if (daemon->options->borrow && watch(daemon, WATCH_HOST_PORTS, -1, EV_TIMEOUT, look_at_sockets, HOST_PORTS_MS))
@@ -285,7 +298,9 @@ static int start(struct daemon *daemon, struct fault *fault)
 	if (err)
 		return err;
 	sweep_init(&daemon->sweep, &daemon->dataplane);
-	err = open_loop(daemon, fault);
+	err = unsolicited_open(&daemon->unsolicited, &daemon->dataplane, fault);
+	if (!err)
+		err = open_loop(daemon, fault);
 	/* before the first packet can take a port */
 	if (!err && daemon->options->borrow)
 		list_host_ports(daemon);
@@ -327,6 +342,7 @@ static int finish(struct daemon *daemon, bool keep, struct fault *fault)
 		event_base_loop(daemon->base, EVLOOP_NONBLOCK);
 		event_base_free(daemon->base);
 	}
+	unsolicited_close(&daemon->unsolicited);
 	if (daemon->lock >= 0 && !keep)
 		err = dataplane_remove(&daemon->instance, &found, fault);
 	dataplane_close(&daemon->dataplane);

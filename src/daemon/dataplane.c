@@ -166,6 +166,7 @@ static int load(struct dataplane *dataplane, const struct store_shape *shape, co
 			last_warning[0] ? ": " : "", last_warning);
 	dataplane->gateways_fd = bpf_map__fd(programs->maps.gateways);
 	dataplane->events_fd = bpf_map__fd(programs->maps.events);
+	dataplane->unsolicited_fd = bpf_map__fd(programs->maps.unsolicited);
 	dataplane->sweep_fd = bpf_program__fd(programs->progs.bauta_sweep);
 	return 0;
 }

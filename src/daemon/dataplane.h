@@ -28,6 +28,7 @@ struct dataplane {
 	int gateways_fd;
 	int events_fd;
 	int sweep_fd;
+	int unsolicited_fd;
 };
 
 /* Loads the programs; makes the maps and pins them, or takes over those that an earlier run has left pinned. Attaches

@@ -13,6 +13,7 @@
  * counters  per-CPU array            hooks                      CLI, daemon           -
  * limits    array, mmap              hooks; daemon              daemon, CLI           -
  * gateways  hash ifindex -> address  daemon                     hooks                 daemon
+ * unsolicited hash tuple -> SYN      hooks                      daemon                daemon
  * events    ring buffer              hooks                      daemon                daemon
  * failures  array of event, mmap     hooks                      CLI                   hooks (the oldest)
  *
@@ -463,6 +464,30 @@ struct quota {
 	__u32 num_new; /* in that second */
 };
 _Static_assert(sizeof(struct quota) == 24, "no padding");
+
+/* ---- unsolicited SYNs ----------------------------------------------------------------------------------------- */
+
+/* SYNs from outside that nobody has asked for wait here to be answered, each once, however often it is repeated. When there are
+ * so many, further ones are not answered.
+ */
+#define MAX_UNSOLICITED 4096
+#define UNSOLICITED_QUOTE 128 /* the longest headers have 120 */
+
+struct unsolicited_key {
+	__be32 remote;
+	__be32 external;
+	__be16 remote_port;
+	__be16 external_port;
+};
+_Static_assert(sizeof(struct unsolicited_key) == 12, "no padding");
+
+struct unsolicited_syn {
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+	__u32 len;
+	__u32 unused;
+	__u8 quote[UNSOLICITED_QUOTE]; /* its first bytes, from the IP header on, as it came */
+};
+_Static_assert(sizeof(struct unsolicited_syn) == 144, "no padding");
 
 /* ---- limits and events ---------------------------------------------------------------------------------------- */
 
