@@ -9,6 +9,7 @@
 #include "apply.h"
 #include "frame.h"
 #include "host_port.h"
+#include "icmp_check.h"
 #include "packet_report.h"
 #include "platform.h"
 #include "refuse.h"
@@ -68,7 +69,8 @@ int bauta_egress_slow(struct __sk_buff *skb)
 		report_count(decision.reason);
 		return NEXT;
 	}
-	decision.reason = parse(skb, &pkt) ? translate_outbound(skb, &pkt, packet_origin(skb), &decision) : pkt.bad;
+	decision.reason =
+		icmp_check_parse(skb, &pkt) ? translate_outbound(skb, &pkt, packet_origin(skb), &decision) : pkt.bad;
 	if (reason_verdict(decision.reason) == VERDICT_TRANSLATED)
 		apply(skb, &pkt, &decision);
 	/* a RST is sent without a socket, to whoever knocks at a closed port */
@@ -118,7 +120,7 @@ int bauta_ingress_slow(struct __sk_buff *skb)
 	}
 	if (decision.reason == TRANSLATED_OUTBOUND) {
 		decision.inbound = 1;
-		decision.reason = parse(skb, &pkt) ? translate_inbound(&pkt, &decision) : pkt.bad;
+		decision.reason = icmp_check_parse(skb, &pkt) ? translate_inbound(&pkt, &decision) : pkt.bad;
 	}
 	if (reason_verdict(decision.reason) == VERDICT_TRANSLATED)
 		apply(skb, &pkt, &decision);

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "gateway.h"
+#include "packet.h"
 
 #define ROUTER "203.0.113.1"         /* outside */
 #define INNER_ROUTER "192.168.0.254" /* inside */
@@ -154,6 +155,56 @@ static void broken_quotes(void **state)
 	gateway_check(&gateway);
 }
 
+/* RFC 5508 REQ-3: one bit anywhere in the message, however long it is, and whatever its length is a multiple of. */
+static void broken_message(void **state)
+{
+	struct frame sent, got, answer_in, about, error, bad;
+	__u32 data_len;
+
+	(void)state;
+	for (__u32 len = 28; len < 1400; len += len < 60 ? 1 : 101) {
+		begin(SORT_UDP, &sent, &got);
+		data_len = len < 30 ? 2 : len - 28;
+		frame_udp(&about, frame_src(&got), at(REMOTE, 53), data_len);
+		frame_error(&error, inet_addr(ROUTER), inet_addr(EXTERNAL), ICMP_TYPE_UNREACHABLE, &about, len);
+		for (__u32 offset = 4; offset < 8 + len; offset += offset < 30 ? 2 : 50) {
+			if (offset >= 8 && offset < 28) /* the quoted IP header has a checksum of its own */
+				continue;
+			bad = error;
+			((__u8 *)frame_l4(&bad))[offset] ^= 0x10;
+			assert_int_equal(gateway_ingress(&gateway, &bad, 0).reason, DROPPED_ICMP_CHECKSUM);
+		}
+		bad = error;
+		((__u8 *)frame_l4(&bad))[8 + len - 1] ^= 1;
+		assert_int_equal(gateway_ingress(&gateway, &bad, 0).reason, DROPPED_ICMP_CHECKSUM);
+		assert_int_equal(gateway_ingress(&gateway, &error, 0).reason, TRANSLATED_ERROR_INBOUND);
+
+		answer_in = sent;
+		frame_reverse(&answer_in);
+		frame_error(&error, inet_addr(INNER_ROUTER), inet_addr(REMOTE), ICMP_TYPE_UNREACHABLE, &answer_in, 0);
+		bad = error;
+		((__u8 *)frame_l4(&bad))[40] ^= 1;
+		assert_int_equal(gateway_egress(&gateway, &bad, FROM_INTERNAL).reason, DROPPED_ICMP_CHECKSUM);
+		assert_int_equal(gateway_egress(&gateway, &error, FROM_INTERNAL).reason, TRANSLATED_ERROR_OUTBOUND);
+	}
+	gateway_check(&gateway);
+}
+
+/* Where it is in several fragments, the first of them does not tell. */
+static void first_fragment_of_an_error(void **state)
+{
+	struct frame sent, got, error;
+
+	(void)state;
+	begin(SORT_UDP, &sent, &got);
+	frame_error(&error, inet_addr(ROUTER), inet_addr(EXTERNAL), ICMP_TYPE_UNREACHABLE, &got, 0);
+	((struct icmp_header *)frame_l4(&error))->checksum ^= 1;
+	frame_ip(&error)->frag_off = htons(IP_MF);
+	seal_ip(frame_ip(&error));
+	assert_int_equal(gateway_ingress(&gateway, &error, 0).reason, TRANSLATED_ERROR_INBOUND);
+	gateway_check(&gateway);
+}
+
 static int open_gateway(void **state)
 {
 	(void)state;
@@ -171,10 +222,9 @@ static int close_gateway(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(inbound),
-		cmocka_unit_test(outbound),
-		cmocka_unit_test(of_no_session),
-		cmocka_unit_test(broken_quotes),
+		cmocka_unit_test(inbound),        cmocka_unit_test(outbound),
+		cmocka_unit_test(of_no_session),  cmocka_unit_test(broken_quotes),
+		cmocka_unit_test(broken_message), cmocka_unit_test(first_fragment_of_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, open_gateway, close_gateway);
