@@ -195,7 +195,7 @@ static SLOW_PATH int answer_make_icmp(struct __sk_buff *skb, const struct packet
 	return pkt->l3 ? answer_swap_macs(skb) : 0;
 }
 
-/* Makes a TCP SYN the RST|ACK that refuses it (RFC 9293 §3.10.7.1). 0, or negative. */
+/* Makes a TCP segment the RST that a host would answer it by that has no such connection (RFC 9293 §3.10.7.1). 0, or negative. */
 static SLOW_PATH int answer_make_reset(struct __sk_buff *skb, const struct packet *pkt)
 {
 	struct pseudo_head pseudo = {
@@ -205,24 +205,29 @@ static SLOW_PATH int answer_make_reset(struct __sk_buff *skb, const struct packe
 		.len = cpu_to_be16(sizeof(struct tcphdr)),
 	};
 	struct tcp_head head = {};
-	struct tcphdr syn;
+	struct tcphdr asked;
 	__u16 field;
 	int partial;
 	__s64 sum;
 
 	/* With IP options a partial checksum would be completed beside the new header. */
-	if (pkt->l4 != pkt->l3 + sizeof(struct iphdr) || bpf_skb_load_bytes(skb, pkt->l4, &syn, sizeof(syn)))
+	if (pkt->l4 != pkt->l3 + sizeof(struct iphdr) || bpf_skb_load_bytes(skb, pkt->l4, &asked, sizeof(asked)))
 		return -1;
 	partial = answer_is_partial(skb, pkt->l4 + offsetof(struct tcphdr, check), &field);
 	if (partial < 0 || bpf_skb_change_tail(skb, pkt->l3 + sizeof(head), 0))
 		return -1;
 	answer_fill_ip(&head.ip, IPPROTO_TCP, sizeof(head), pkt->tuple.dst, pkt->tuple.src);
-	head.tcp.source = syn.dest;
-	head.tcp.dest = syn.source;
-	head.tcp.ack_seq = cpu_to_be32(be32_to_cpu(syn.seq) + 1);
+	head.tcp.source = asked.dest;
+	head.tcp.dest = asked.source;
 	head.tcp.doff = sizeof(head.tcp) / 4;
 	head.tcp.rst = 1;
-	head.tcp.ack = 1;
+	if (asked.ack) {
+		head.tcp.seq = asked.ack_seq;
+	} else {
+		head.tcp.ack = 1;
+		head.tcp.ack_seq =
+			cpu_to_be32(be32_to_cpu(asked.seq) + asked.syn + asked.fin + pkt->l4_len - asked.doff * 4);
+	}
 	sum = bpf_csum_diff(NULL, 0, (__be32 *)&pseudo, sizeof(pseudo), 0);
 	if (partial) /* stays partial: the pseudo header's sum, not complemented */
 		head.tcp.check = checksum_fold64(sum);

@@ -18,7 +18,16 @@ struct {
 	__type(value, __be32);
 } gateways SEC(".maps");
 
-/* Tells the internal client, out of the interface that the packet came from. */
+/* Sends what the packet has become to the internal client, out of the interface that it came from. */
+static __always_inline int refuse_by_the_way_it_came(struct __sk_buff *skb)
+{
+	/* bpf_redirect_neigh takes a link header off, so there has to be one. */
+	if (!l2_len && bpf_skb_change_head(skb, ETH_HLEN, 0))
+		return TC_ACT_SHOT;
+	return bpf_redirect_neigh(skb->ingress_ifindex, NULL, 0, 0);
+}
+
+/* Tells the internal client by an ICMP error, from the address that the machine has there. */
 static __always_inline int refuse_client(struct __sk_buff *skb, const struct packet *pkt, __u8 code)
 {
 	__u32 ifindex = skb->ingress_ifindex;
@@ -30,18 +39,25 @@ static __always_inline int refuse_client(struct __sk_buff *skb, const struct pac
 	limit = report_limit(LIMIT_ICMP, LIMIT_ICMP_PER_S);
 	if (!limit || answer_make_icmp(skb, pkt, code, *src))
 		return TC_ACT_SHOT;
-	/* bpf_redirect_neigh takes a link header off, so there has to be one. */
-	if (!l2_len && bpf_skb_change_head(skb, ETH_HLEN, 0))
+	return refuse_by_the_way_it_came(skb);
+}
+
+/* Tells it that there is no such connection, in the name of the remote. */
+static __always_inline int refuse_segment(struct __sk_buff *skb, const struct packet *pkt)
+{
+	if (!report_limit(LIMIT_ICMP, LIMIT_ICMP_PER_S) || answer_make_reset(skb, pkt))
 		return TC_ACT_SHOT;
-	return bpf_redirect_neigh(ifindex, NULL, 0, 0);
+	return refuse_by_the_way_it_came(skb);
 }
 
 /* Tells a socket of the host, in the name of the peer that it wanted to reach. */
-static __always_inline int refuse_host(struct __sk_buff *skb, const struct packet *pkt)
+static __always_inline int refuse_host(struct __sk_buff *skb, const struct packet *pkt, enum reason reason)
 {
-	bool syn = pkt->kind == PACKET_TCP && (pkt->tcp_flags & LIFE_TCP_MASK) == LIFE_SYN;
+	bool reset = reason == REFUSED_MID_STREAM ||
+		     (pkt->kind == PACKET_TCP && (pkt->tcp_flags & LIFE_TCP_MASK) == LIFE_SYN);
 
-	if (syn ? answer_make_reset(skb, pkt) : answer_make_icmp(skb, pkt, ICMP_CODE_ADMIN_PROHIBITED, pkt->tuple.dst))
+	if (reset ? answer_make_reset(skb, pkt)
+		  : answer_make_icmp(skb, pkt, ICMP_CODE_ADMIN_PROHIBITED, pkt->tuple.dst))
 		return TC_ACT_SHOT;
 	skb->mark = ANSWER_MARK;
 	return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
@@ -56,7 +72,9 @@ static SLOW_PATH int refuse(struct __sk_buff *skb, const struct packet *pkt, con
 	if (!answer_is_allowed(skb, pkt))
 		return TC_ACT_SHOT;
 	if (packet_origin(skb) == ORIGIN_HOST)
-		return refuse_host(skb, pkt);
+		return refuse_host(skb, pkt, decision->reason);
+	if (decision->reason == REFUSED_MID_STREAM)
+		return refuse_segment(skb, pkt);
 	code = cfg ? reason_icmp_code(decision->reason, cfg->icmp) : -1;
 	return code < 0 ? TC_ACT_SHOT : refuse_client(skb, pkt, code);
 }

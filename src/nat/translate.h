@@ -253,6 +253,15 @@ static __always_inline enum reason outbound_sieve_kind(const struct packet *pkt)
 	return TRANSLATED_OUTBOUND;
 }
 
+/* Whether a packet from inside that belongs to no session may begin one (RFC 5382 §5 leaves it to us). A SYN with an ACK answers
+ * somebody, and has a session if he is there.
+ */
+static __always_inline bool translate_begins(const struct config *cfg, const struct packet *pkt)
+{
+	return pkt->kind != PACKET_TCP || cfg->mid_stream == MID_STREAM_ADOPT ||
+	       (pkt->tcp_flags & LIFE_TCP_MASK) == LIFE_SYN;
+}
+
 /* A packet that leaves by the external interface. Fills the decision and returns its reason. */
 static __always_inline enum reason translate_outbound(HOOK *hook, const struct packet *pkt, enum origin origin,
 						      struct decision *decision)
@@ -294,6 +303,8 @@ static __always_inline enum reason translate_outbound(HOOK *hook, const struct p
 		return DROPPED_NO_SESSION;
 	if (!own && !cfg->num_external)
 		return REFUSED_NO_ADDRESS;
+	if (!own && !translate_begins(cfg, pkt))
+		return REFUSED_MID_STREAM;
 	/* RFC 6146 §5.4: a forged source of ours would make a session that leads to ourselves. */
 	if (origin == ORIGIN_FORWARDED && addr_is_own(cfg, pkt->tuple.src))
 		return DROPPED_MARTIAN;

@@ -57,15 +57,17 @@ void check_error(struct frame *sent, struct frame *answer, __be32 src, __u8 code
 /* RFC 9293 §3.10.7.1 */
 void check_reset(struct frame *sent, struct frame *answer)
 {
-	struct tcphdr *syn = frame_l4(sent), *rst = frame_l4(answer);
+	struct tcphdr *asked = frame_l4(sent), *rst = frame_l4(answer);
+	__u32 len = frame_ip_len(sent) - frame_ip(sent)->ihl * 4 - asked->doff * 4 + asked->syn + asked->fin;
 
 	check_turned(sent, answer, frame_ip(sent)->daddr, IPPROTO_TCP);
 	assert_int_equal(frame_ip_len(answer), sizeof(struct iphdr) + sizeof(*rst));
-	assert_int_equal(rst->source, syn->dest);
-	assert_int_equal(rst->dest, syn->source);
-	assert_int_equal(rst->seq, 0);
-	assert_int_equal(ntohl(rst->ack_seq), ntohl(syn->seq) + 1);
+	assert_int_equal(rst->source, asked->dest);
+	assert_int_equal(rst->dest, asked->source);
+	assert_int_equal(rst->seq, asked->ack ? asked->ack_seq : 0);
+	assert_int_equal(ntohl(rst->ack_seq), asked->ack ? 0 : ntohl(asked->seq) + len);
 	assert_int_equal(rst->doff, sizeof(*rst) / 4);
-	assert_true(rst->rst && rst->ack);
+	assert_true(rst->rst);
+	assert_int_equal(rst->ack, !asked->ack);
 	assert_false(rst->syn || rst->fin || rst->psh || rst->urg);
 }

@@ -13,7 +13,7 @@ bool frame_is_whole(struct frame *frame);
  */
 void check_error(struct frame *sent, struct frame *answer, __be32 src, __u8 code);
 
-/* Fails unless `answer` is the RST|ACK that refuses the SYN `sent`. */
+/* Fails unless `answer` is the RST by which a host answers the segment `sent` of a connection that it does not have. */
 void check_reset(struct frame *sent, struct frame *answer);
 
 #endif

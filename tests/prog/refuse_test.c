@@ -406,6 +406,84 @@ static void clash_is_translated(void **state)
 	gateway_check(&gateway);
 }
 
+/* ---- segments of no connection --------------------------------------------------------------------------------- */
+
+static void refused_with_reset(const struct frame *frame)
+{
+	struct frame sent = *frame, answer = *frame;
+
+	send_from(&answer, FROM_INTERNAL, TC_ACT_REDIRECT, REFUSED_MID_STREAM);
+	check_reset(&sent, &answer);
+}
+
+/* Whatever the policy says of ICMP errors. A SYN begins a connection, and a RST ends nothing that is there. */
+static void mid_stream(void **state)
+{
+	static const __u8 flags[] = {
+		0, LIFE_ACK, LIFE_FIN, LIFE_FIN | LIFE_ACK, LIFE_SYN | LIFE_ACK, LIFE_SYN | LIFE_FIN,
+	};
+	struct frame frame;
+
+	(void)state;
+	gateway_reset(&gateway, "40000-40009");
+	gateway.config.mid_stream = MID_STREAM_RESET;
+	choose_policy(ICMP_NONE);
+	for (size_t i = 0; i < sizeof(flags); i++)
+		for (__u32 len = 0; len <= 1400; len += 700) {
+			frame_tcp(&frame, at(INTERNAL, 5000), at(REMOTE, 80), flags[i], len);
+			((struct tcphdr *)frame_l4(&frame))->ack_seq = htonl(0xfffffff0);
+			frame_seal(&frame);
+			refused_with_reset(&frame);
+		}
+	frame_tcp(&frame, at(INTERNAL, 5000), at(REMOTE, 80), LIFE_RST, 0);
+	refused_in_silence(&frame, FROM_INTERNAL, DROPPED_NO_SESSION);
+	frame_tcp(&frame, at(INTERNAL, 5000), at(REMOTE, 80), LIFE_RST | LIFE_ACK, 0);
+	refused_in_silence(&frame, FROM_INTERNAL, DROPPED_NO_SESSION);
+	assert_true(gateway_is_empty(&gateway));
+	frame_tcp(&frame, at(INTERNAL, 5000), at(REMOTE, 80), LIFE_SYN, 30);
+	send_from(&frame, FROM_INTERNAL, TC_ACT_UNSPEC, TRANSLATED_NEW);
+	frame_tcp(&frame, at(INTERNAL, 5000), at(REMOTE, 80), LIFE_ACK, 0);
+	send_from(&frame, FROM_INTERNAL, TC_ACT_UNSPEC, TRANSLATED_OUTBOUND);
+	/* the host's own, from an address that is masqueraded */
+	frame_tcp(&frame, at(HOST_ELSEWHERE, 5000), at(REMOTE, 80), LIFE_ACK, 20);
+	host_is_told(&frame, true, REFUSED_MID_STREAM);
+	gateway_check(&gateway);
+}
+
+/* By default such a segment makes a session, so that connections outlive the loss of the table. */
+static void mid_stream_is_adopted(void **state)
+{
+	struct frame frame;
+
+	(void)state;
+	gateway_reset(&gateway, "40000-40009");
+	frame_tcp(&frame, at(INTERNAL, 5000), at(REMOTE, 80), LIFE_ACK, 20);
+	send_from(&frame, FROM_INTERNAL, TC_ACT_UNSPEC, TRANSLATED_NEW);
+	gateway_check(&gateway);
+}
+
+/* A RST is an answer that counts among the others. */
+static void resets_are_limited(void **state)
+{
+	struct limit first, last;
+	struct frame sent;
+
+	(void)state;
+	gateway_reset(&gateway, "40000-40009");
+	gateway.config.mid_stream = MID_STREAM_RESET;
+	gateway_configure(&gateway);
+	frame_tcp(&sent, at(INTERNAL, 5000), at(REMOTE, 80), LIFE_ACK, 20);
+	gateway_read_limit(&gateway, LIMIT_ICMP, &first);
+	do {
+		struct frame frame = sent;
+
+		gateway_egress(&gateway, &frame, FROM_INTERNAL);
+		gateway_read_limit(&gateway, LIMIT_ICMP, &last);
+	} while (last.suppressed_ever == first.suppressed_ever);
+	assert_in_range(last.done, LIMIT_ICMP_PER_S, LIMIT_ICMP_PER_S + 1);
+	gateway_check(&gateway);
+}
+
 static int open_gateway(void **state)
 {
 	(void)state;
@@ -439,6 +517,9 @@ int main(void)
 		cmocka_unit_test(host_syn_gets_reset),
 		cmocka_unit_test(host_datagram_gets_error),
 		cmocka_unit_test(clash_is_translated),
+		cmocka_unit_test(mid_stream),
+		cmocka_unit_test(mid_stream_is_adopted),
+		cmocka_unit_test(resets_are_limited),
 	};
 
 	return cmocka_run_group_tests(tests, open_gateway, close_gateway);

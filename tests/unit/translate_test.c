@@ -645,6 +645,37 @@ static void lets_fragments_follow(void **state)
 	gateway_close(&gateway);
 }
 
+/* ---- segments of no connection -------------------------------------------------------------------------------- */
+
+/* RFC 5382 §5 leaves it to us: a setting. */
+static void begins_with_a_syn_if_so_configured(void **state)
+{
+	static const __u8 flags[] = { 0, LIFE_ACK, LIFE_FIN | LIFE_ACK, LIFE_SYN | LIFE_ACK, LIFE_SYN | LIFE_FIN };
+	struct endpoint internal = at(INTERNAL, 5000), remote = at(REMOTE, 80);
+	struct frame frame;
+
+	(void)state;
+	open_gateway("40000-40009");
+	gateway.world.config.mid_stream = MID_STREAM_RESET;
+	for (size_t i = 0; i < sizeof(flags); i++) {
+		frame_tcp(&frame, internal, remote, flags[i], 0);
+		assert_int_equal(outbound(&frame), REFUSED_MID_STREAM);
+	}
+	frame_tcp(&frame, internal, remote, LIFE_RST, 0);
+	assert_int_equal(outbound(&frame), DROPPED_NO_SESSION);
+	assert_true(world_is_empty(&gateway.world));
+	frame_tcp(&frame, internal, remote, LIFE_SYN, 100);
+	assert_int_equal(outbound(&frame), TRANSLATED_NEW);
+	for (size_t i = 0; i < sizeof(flags); i++) {
+		frame_tcp(&frame, internal, remote, flags[i], 0);
+		assert_int_equal(outbound(&frame), TRANSLATED_OUTBOUND);
+	}
+	/* the host's own connections are none of ours */
+	frame_tcp(&frame, at(EXTERNAL, 5000), remote, LIFE_ACK, 0);
+	assert_int_equal(outbound_host(&frame), PASSED_HOST);
+	gateway_close(&gateway);
+}
+
 /* ---- scarcity ------------------------------------------------------------------------------------------------- */
 
 static void says_what_is_lacking(void **state)
@@ -810,6 +841,7 @@ int main(void)
 		cmocka_unit_test(decides_on_what_comes_from_outside),
 		cmocka_unit_test(narrows_to_prefixes),
 		cmocka_unit_test(lets_fragments_follow),
+		cmocka_unit_test(begins_with_a_syn_if_so_configured),
 		cmocka_unit_test(says_what_is_lacking),
 		cmocka_unit_test(joins_the_session_that_was_faster),
 		cmocka_unit_test(gives_up_after_some_races),
