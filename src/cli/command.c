@@ -49,7 +49,7 @@ static const struct argp_option json_option = {
 	"json", 'j', NULL, 0, "Print JSON", 0,
 };
 
-#define MAX_OPTIONS 16
+#define MAX_OPTIONS 48
 
 /* What the parser needs while it runs. */
 struct parse {
@@ -108,7 +108,7 @@ static _Noreturn void die_option(const struct parse *parse, const struct argp_st
 {
 	const char *argument = state->next > 0 ? state->argv[state->next - 1] : "";
 	const struct argp_option *option = find_option(parse, argument);
-	char options[512];
+	char options[1024];
 
 	if (option && option->arg)
 		die_usage("%s: %s needs an argument: %s %s", parse->command->verb, argument, argument, option->arg);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* bauta show config: what the hooks go by. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "endpoint.h"
 #include "external_list.h"
+#include "platform.h"
 #include "ranges.h"
 #include "sheet.h"
 #include "show.h"
@@ -51,6 +53,54 @@ static json_t *limit_of(__u32 number)
 	return number ? json_integer(number) : json_null();
 }
 
+/* "tcp:198.51.100.0/24:443", as it is given. */
+static json_t *list_excluded(const struct config *config)
+{
+	json_t *list = json_array();
+	char prefix[PREFIX_TEXT], text[40];
+
+	for (__u32 i = 0; i < config->num_excluded && i < MAX_EXCLUDED; i++) {
+		const struct exclusion *excluded = &config->excluded[i];
+		const char *proto = proto_name(excluded->proto);
+		int len = snprintf(text, sizeof(text), "%s%s%s", proto ? proto : "", proto ? ":" : "",
+				   prefix_format(excluded->prefix, prefix));
+
+		if (excluded->port)
+			snprintf(text + len, sizeof(text) - len, ":%u", be16_to_cpu(excluded->port));
+		json_array_append_new(list, json_string(text));
+	}
+	return list;
+}
+
+/* {"udp:53": 30} */
+static json_t *list_port_timeouts(const struct config *config)
+{
+	json_t *list = json_object();
+	char text[16];
+
+	for (__u32 i = 0; i < config->num_port_timeouts && i < MAX_PORT_TIMEOUTS; i++) {
+		const struct port_timeout *timeout = &config->port_timeout[i];
+		const char *proto = proto_name(timeout->proto);
+
+		snprintf(text, sizeof(text), "%s:%u", proto ? proto : "?", be16_to_cpu(timeout->port));
+		json_object_set_new(list, text, json_integer(timeout->timeout_s));
+	}
+	return list;
+}
+
+/* "auto", "off", or a list of interfaces. */
+static json_t *hairpin_of(const struct hairpin *hairpin)
+{
+	json_t *list;
+
+	if (hairpin->mode < NUM_HAIRPIN_WORD)
+		return json_string(hairpin_name[hairpin->mode]);
+	list = json_array();
+	for (__u8 i = 0; i < hairpin->num && i < MAX_HAIRPIN; i++)
+		json_array_append_new(list, json_string(hairpin->iface[i]));
+	return list;
+}
+
 /* How the pool is shared, and what an internal host may have of it. */
 static void add_policies(json_t *record, const struct config *config)
 {
@@ -60,6 +110,24 @@ static void add_policies(json_t *record, const struct config *config)
 				 word_of(icmp_name, NUM_ICMP_POLICY, config->icmp), "quotas", "ports",
 				 limit_of(config->max_ports), "sessions", limit_of(config->max_sessions), "rate",
 				 limit_of(config->max_new_per_s));
+
+	json_object_update(record, more);
+	json_decref(more);
+}
+
+/* How it behaves toward both sides. */
+static void add_behaviour(json_t *record, const struct config *config)
+{
+	json_t *more = json_pack("{s:s, s:{s:s, s:s}, s:o, s:s, s:s, s:s, s:b, s:o, s:b, s:o, s:o}", "mapping",
+				 word_of(mapping_mode_name, NUM_MAPPING_MODE, config->mapping), "filtering", "tcp",
+				 word_of(filtering_name, NUM_FILTERING, config->filtering_tcp), "udp",
+				 word_of(filtering_name, NUM_FILTERING, config->filtering_udp), "hairpin",
+				 hairpin_of(&config->hairpin), "mid_stream",
+				 word_of(mid_stream_name, NUM_MID_STREAM, config->mid_stream), "unsolicited_syn",
+				 word_of(unsolicited_name, NUM_UNSOLICITED, config->unsolicited), "expired",
+				 word_of(expired_name, NUM_EXPIRED, config->expired), "inbound_refresh",
+				 config->inbound_refresh, "mss", limit_of(config->mss), "mss_auto", config->mss_auto,
+				 "excluded", list_excluded(config), "port_timeout_s", list_port_timeouts(config));
 
 	json_object_update(record, more);
 	json_decref(more);
@@ -87,6 +155,7 @@ int show_config(struct show *show, struct fault *fault)
 			   header->layout);
 	free(text);
 	add_policies(record, config);
+	add_behaviour(record, config);
 	record_print(record, show->json);
 	return 0;
 }

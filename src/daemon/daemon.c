@@ -53,7 +53,7 @@ enum watched {
 };
 
 struct daemon {
-	const struct run_options *options;
+	const struct settings *settings;
 	struct instance instance;
 	int lock;
 	struct follow follow;
@@ -84,7 +84,7 @@ static void look_for_trouble(const struct daemon *daemon)
 	const struct follow *follow = &daemon->follow;
 	static struct precheck precheck;
 
-	precheck.iface = daemon->options->iface;
+	precheck.iface = daemon->settings->iface;
 	precheck.ports = follow->ports;
 	precheck.num_external = follow->externals.num;
 	memcpy(precheck.external, follow->externals.addr, sizeof(precheck.external));
@@ -101,7 +101,7 @@ static void look_at_everything(evutil_socket_t signal, short what, void *context
 	follow_poll(&daemon->follow);
 	look_for_trouble(daemon);
 	log_info("%s: looked at everything again: addresses, port ranges, and what may be in the way",
-		 daemon->options->iface);
+		 daemon->settings->iface);
 }
 
 static void look_at_addresses(evutil_socket_t fd, short what, void *context)
@@ -199,7 +199,7 @@ static int watch_all(struct daemon *daemon, struct fault *fault)
 	    watch(daemon, WATCH_UNSOLICITED, -1, EV_TIMEOUT, answer_unsolicited, daemon->unsolicited.tick_ms) ||
 	    watch(daemon, WATCH_POLL, -1, EV_TIMEOUT, poll_everything, POLL_MS))
 		return fault_set_errno(fault, errno, "cannot watch signals, timers and sockets");
-	if (daemon->options->borrow && watch(daemon, WATCH_HOST_PORTS, -1, EV_TIMEOUT, look_at_sockets, HOST_PORTS_MS))
+	if (daemon->settings->borrow && watch(daemon, WATCH_HOST_PORTS, -1, EV_TIMEOUT, look_at_sockets, HOST_PORTS_MS))
 		return fault_set_errno(fault, errno, "cannot set a timer");
 	return 0;
 }
@@ -216,7 +216,7 @@ static void tell_ready(const struct daemon *daemon)
 		snprintf(adopted, sizeof(adopted), "; %llu sessions taken over", header->num_sessions);
 	if (header->clock.factor != 1)
 		snprintf(factor, sizeof(factor), "; the clock runs %u times faster", header->clock.factor);
-	log_info("ready: %s masquerades as %s, ports %s; room for %u sessions%s%s", daemon->options->iface,
+	log_info("ready: %s masquerades as %s, ports %s; room for %u sessions%s%s", daemon->settings->iface,
 		 follow_external_text(&daemon->follow, external), ports ? ports : "?",
 		 dataplane_capacity(&daemon->dataplane), adopted, factor);
 	free(ports);
@@ -236,10 +236,10 @@ static int check_rights(struct fault *fault)
 static int open_dataplane(struct daemon *daemon, struct fault *fault)
 {
 	const struct dataplane_wish wish = {
-		.num_sessions = daemon->options->num_sessions,
-		.clock_factor = daemon->options->clock_factor,
+		.num_sessions = daemon->settings->num_sessions,
+		.clock_factor = daemon->settings->clock_factor,
 		.l2_len = daemon->follow.l2_len,
-		.num_external = external_items_count(&daemon->options->external),
+		.num_external = external_items_count(&daemon->settings->external),
 	};
 	int err = dataplane_open(&daemon->instance, &wish, &daemon->dataplane, fault);
 
@@ -253,11 +253,11 @@ static void attach_sockets(struct daemon *daemon)
 {
 	struct fault fault;
 
-	if (dataplane_attach_sockets(&daemon->dataplane, daemon->options->borrow, &fault))
+	if (dataplane_attach_sockets(&daemon->dataplane, daemon->settings->borrow, &fault))
 		log_warn("%s; without them a program of this machine that wants a tuple which a session holds is not "
 			 "told EADDRINUSE: its packets leave from another port, or are refused%s",
 			 fault.text,
-			 daemon->options->borrow
+			 daemon->settings->borrow
 				 ? "; and bind() to a port that sessions use is not refused, as --borrow would have it"
 				 : "");
 }
@@ -284,9 +284,9 @@ static int start(struct daemon *daemon, struct fault *fault)
 	daemon->lock = -1;
 	err = check_rights(fault);
 	if (!err)
-		err = instance_name(daemon->options->iface, &daemon->instance, fault);
+		err = instance_name(daemon->settings->iface, &daemon->instance, fault);
 	if (!err)
-		err = follow_open(&daemon->follow, daemon->options, fault);
+		err = follow_open(&daemon->follow, daemon->settings, fault);
 	if (!err)
 		err = instance_mount(fault);
 	if (err)
@@ -302,14 +302,14 @@ static int start(struct daemon *daemon, struct fault *fault)
 	if (!err)
 		err = open_loop(daemon, fault);
 	/* before the first packet can take a port */
-	if (!err && daemon->options->borrow)
+	if (!err && daemon->settings->borrow)
 		list_host_ports(daemon);
 	if (!err)
 		err = follow_start(&daemon->follow, &daemon->dataplane, &daemon->sweep, fault);
 	if (!err)
 		attach_sockets(daemon);
 	/* what was bound since then, and before the hooks that note it */
-	if (!err && daemon->options->borrow)
+	if (!err && daemon->settings->borrow)
 		list_host_ports(daemon);
 	return err;
 }
@@ -362,7 +362,7 @@ static bool was_there_before(const struct daemon *daemon)
 	return opened ? daemon->dataplane.adopted : access(daemon->instance.pins, F_OK) == 0;
 }
 
-int daemon_run(const struct run_options *options)
+int daemon_run(const struct settings *settings)
 {
 	static struct daemon daemon;
 	struct fault fault;
@@ -370,7 +370,7 @@ int daemon_run(const struct run_options *options)
 
 	log_open();
 	signal(SIGPIPE, SIG_IGN);
-	daemon.options = options;
+	daemon.settings = settings;
 	hold_signals(SIG_BLOCK);
 	err = start(&daemon, &fault);
 	if (err) {
@@ -384,7 +384,7 @@ int daemon_run(const struct run_options *options)
 	event_base_dispatch(daemon.base);
 	hold_signals(SIG_BLOCK);
 	systemd_stopping();
-	err = finish(&daemon, options->keep, &fault);
+	err = finish(&daemon, settings->keep, &fault);
 	if (err) {
 		log_error("%s", fault.text);
 		return EXIT_FAILURE;

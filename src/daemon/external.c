@@ -29,15 +29,15 @@ static int read_listed(struct mnl_socket *socket, const struct external_items *i
 	return 0;
 }
 
-int externals_read(struct mnl_socket *socket, const struct run_options *options, const struct addresses *addresses,
+int externals_read(struct mnl_socket *socket, const struct settings *settings, const struct addresses *addresses,
 		   struct externals *ret_externals)
 {
 	struct externals externals;
 	int err;
 
 	memset(&externals, 0, sizeof(externals)); /* padding too: it is compared */
-	if (options->external.num) {
-		err = read_listed(socket, &options->external, &externals);
+	if (settings->external.num) {
+		err = read_listed(socket, &settings->external, &externals);
 		if (err)
 			return err;
 	} else if (addresses->external) {
@@ -50,11 +50,11 @@ int externals_read(struct mnl_socket *socket, const struct run_options *options,
 	return 0;
 }
 
-int externals_fault(const struct externals *externals, const struct run_options *options, struct fault *fault)
+int externals_fault(const struct externals *externals, const struct settings *settings, struct fault *fault)
 {
-	const struct prefix *item = external_items_find(&options->external, externals->missing);
+	const struct prefix *item = external_items_find(&settings->external, externals->missing);
 	char addr[ENDPOINT_TEXT], whole[PREFIX_TEXT] = "";
-	const char *iface = options->iface;
+	const char *iface = settings->iface;
 
 	address_format(externals->missing, addr);
 	if (item)

@@ -8,13 +8,13 @@
 
 #include "address.h"
 #include "contract.h"
-#include "daemon.h"
 #include "fault.h"
 #include "netlink.h"
+#include "settings.h"
 
 struct externals {
 	__u32 num;
-	__be32 addr[MAX_EXTERNAL]; /* in the order of the options */
+	__be32 addr[MAX_EXTERNAL]; /* in the order of the settings */
 	__u32 num_missing;
 	__be32 missing; /* the first of them */
 	__be32 source;  /* what the kernel gives to sockets that leave by the interface; 0: nothing */
@@ -23,11 +23,11 @@ struct externals {
 /* Reads them anew, after `addresses`: an interface whose address is being removed has its local route for a moment more,
  * and addresses_read() has waited for the end of that. 0 or -errno.
  */
-int externals_read(struct mnl_socket *socket, const struct run_options *options, const struct addresses *addresses,
+int externals_read(struct mnl_socket *socket, const struct settings *settings, const struct addresses *addresses,
 		   struct externals *ret_externals);
 
 /* Says which address is missing, and what would make it one of this machine; returns -EADDRNOTAVAIL. */
-int externals_fault(const struct externals *externals, const struct run_options *options, struct fault *fault);
+int externals_fault(const struct externals *externals, const struct settings *settings, struct fault *fault);
 
 bool externals_has(const struct externals *externals, __be32 addr);
 

@@ -9,14 +9,16 @@
  * addresses only because it goes, and often comes back with the same ones (a modem, a VPN, a module that is reloaded);
  * its sessions stay until it is back with an address.
  *
- * An external address that is listed in the options need not be one of the interface: a local route will do. Routes come
+ * An external address that is listed in the settings need not be one of the interface: a local route will do. Routes come
  * and go without an address, and a router may have a million of them, so they are not listened to: every poll asks for
  * those addresses. Addresses of interfaces are followed at once.
  */
 #include "follow.h"
 
 #include <errno.h>
+#include <linux/ip.h>
 #include <linux/rtnetlink.h>
+#include <linux/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,14 +30,8 @@
 #include "log.h"
 #include "pools.h"
 #include "prefixes.h"
+#include "settings_check.h"
 #include "sysctl.h"
-
-/* Seconds. RFC 4787 REQ-5, RFC 5382 REQ-5, RFC 7857 §2.2, RFC 5508 REQ-2. */
-static const __u32 timeout_s[NUM_TIMEOUT] = {
-	[TIMEOUT_UDP] = 300,           [TIMEOUT_TCP_OPENING] = 240, [TIMEOUT_TCP_ESTABLISHED] = 7440,
-	[TIMEOUT_TCP_CLOSING] = 240,   [TIMEOUT_TCP_RESET] = 240,   [TIMEOUT_ICMP] = 60,
-	[TIMEOUT_UNSOLICITED_SYN] = 6, [TIMEOUT_FRAGMENT] = 30,
-};
 
 /* So many polls after its interface an address that is listed is given up. */
 #define RETURN_POLLS 3
@@ -44,7 +40,7 @@ static const __u32 timeout_s[NUM_TIMEOUT] = {
 
 static int check_interface(struct follow *follow, struct fault *fault)
 {
-	const char *iface = follow->options->iface;
+	const char *iface = follow->settings->iface;
 	const struct addresses *addresses = &follow->addresses;
 	int err;
 
@@ -59,21 +55,21 @@ static int check_interface(struct follow *follow, struct fault *fault)
 	if (!addresses->link.up)
 		return fault_set(fault, ENETDOWN, "cannot serve %s: it is down (`ip link set %s up`)", iface, iface);
 	if (follow->externals.num_missing)
-		return externals_fault(&follow->externals, follow->options, fault);
+		return externals_fault(&follow->externals, follow->settings, fault);
 	if (!follow->externals.num)
 		return fault_set(
 			fault, EADDRNOTAVAIL,
 			"cannot serve %s: it has no IPv4 address of global scope (`ip address add ADDRESS/LENGTH dev "
 			"%s`)",
 			iface, iface);
-	return 0;
+	return settings_check_external(follow->settings, follow->externals.addr, follow->externals.num, fault);
 }
 
 static int read_ports(struct follow *follow, struct fault *fault)
 {
-	if (!follow->options->ports)
+	if (!settings_given(follow->settings, SETTING_PORTS))
 		return sysctl_read_default(&follow->ports, fault);
-	follow->ports = *follow->options->ports;
+	follow->ports = follow->settings->ports;
 	return 0;
 }
 
@@ -82,10 +78,10 @@ static int read_addresses(struct follow *follow)
 {
 	struct addresses addresses;
 	struct externals externals;
-	int err = addresses_read(follow->ask, follow->options->iface, &addresses);
+	int err = addresses_read(follow->ask, follow->settings->iface, &addresses);
 
 	if (!err)
-		err = externals_read(follow->ask, follow->options, &addresses, &externals);
+		err = externals_read(follow->ask, follow->settings, &addresses, &externals);
 	if (err)
 		return err;
 	follow->addresses = addresses;
@@ -93,12 +89,12 @@ static int read_addresses(struct follow *follow)
 	return 0;
 }
 
-int follow_open(struct follow *follow, const struct run_options *options, struct fault *fault)
+int follow_open(struct follow *follow, const struct settings *settings, struct fault *fault)
 {
 	int err;
 
 	memset(follow, 0, sizeof(*follow));
-	follow->options = options;
+	follow->settings = settings;
 	err = netlink_open(&follow->ask);
 	if (!err)
 		err = netlink_open(&follow->news);
@@ -185,21 +181,17 @@ static void set_external(struct follow *follow, struct config *config)
 	follow->num_unused = externals->num - config->num_external;
 }
 
-static void set_policies(const struct run_options *options, struct config *config)
+/* What fits into a packet behind headers without options; 0, no limit, while the interface is away. */
+static __u16 mss_of(const struct link *link)
 {
-	config->rest_s = options->rest_s;
-	config->max_ports = options->max_ports;
-	config->max_sessions = options->max_sessions;
-	config->max_new_per_s = options->max_new_per_s;
-	config->on_full = options->on_full;
-	config->spill = options->spill;
-	config->borrow = options->borrow;
-	config->icmp = options->icmp;
-	config->filtering_tcp = FILTERING_ADDRESS_DEPENDENT;
-	config->filtering_udp = FILTERING_ADDRESS_DEPENDENT;
-	config->num_internal = options->num_internal;
-	memcpy(config->internal, options->internal, sizeof(config->internal));
-	memcpy(config->timeout_s, timeout_s, sizeof(config->timeout_s));
+	const __u32 headers = sizeof(struct iphdr) + sizeof(struct tcphdr);
+	__u32 most = setting_table[SETTING_MSS].max, least = setting_table[SETTING_MSS].min;
+
+	if (!link->mtu)
+		return 0;
+	if (link->mtu < least + headers)
+		return least;
+	return link->mtu - headers < most ? link->mtu - headers : most;
 }
 
 /* Makes a configuration the one in force. The slot that it is written to belongs to the last but one until the last packet that
@@ -225,7 +217,9 @@ static int configure(struct follow *follow, struct fault *fault)
 	config.generation = table->config.generation;
 	config.source = follow->externals.source;
 	set_own(follow, &config);
-	set_policies(follow->options, &config);
+	settings_to_config(follow->settings, &config);
+	if (config.mss_auto)
+		config.mss = mss_of(&follow->addresses.link);
 	err = ranges_to_config(&follow->ports, &config);
 	if (err)
 		return fault_set(fault, -err, "these ports make more than %d ranges; as many would be accepted",
@@ -247,7 +241,7 @@ static int configure_unused(struct follow *follow, struct fault *fault)
 		fault, ENOSPC,
 		"cannot masquerade as %u of the external addresses: this table has pools for %u, and those of "
 		"other addresses are in use (`bauta down -e %s` begins with a new table, and ends all sessions)",
-		follow->num_unused, follow->dataplane->table.header->num_pool_addrs, follow->options->iface);
+		follow->num_unused, follow->dataplane->table.header->num_pool_addrs, follow->settings->iface);
 }
 
 /* To be called when sessions have been ended, or may have ended. */
@@ -275,7 +269,7 @@ static void warn_of_left_out(const struct follow *follow, __u32 old)
 		log_warn("%s has too many addresses that lie apart; %u are not looked after: what comes for them goes "
 			 "to "
 			 "this machine",
-			 follow->options->iface, follow->num_left_out);
+			 follow->settings->iface, follow->num_left_out);
 }
 
 /* There will never be room for more addresses than the table was made for. */
@@ -289,7 +283,7 @@ static int check_pools(const struct follow *follow, struct fault *fault)
 		fault, ENOSPC,
 		"cannot masquerade as %u addresses: this table has pools for %u (`bauta down -e %s` begins with a "
 		"new table, and ends all sessions)",
-		follow->externals.num, most, follow->options->iface);
+		follow->externals.num, most, follow->settings->iface);
 }
 
 static int start(struct follow *follow, struct fault *fault)
@@ -305,7 +299,7 @@ static int start(struct follow *follow, struct fault *fault)
 	ended = sweep_flush_foreign(sweep);
 	if (ended)
 		log_warn("%s has other addresses than before: %llu sessions of those that are gone were ended",
-			 follow->options->iface, ended);
+			 follow->settings->iface, ended);
 	err = configure_unused(follow, fault);
 	if (err)
 		return err;
@@ -350,11 +344,11 @@ static bool attach_again(struct follow *follow)
 	__u32 l2_len;
 	int err;
 
-	err = link_header_len(follow->options->iface, link, &l2_len, &fault);
+	err = link_header_len(follow->settings->iface, link, &l2_len, &fault);
 	if (!err && l2_len != follow->l2_len)
 		err = fault_set(&fault, EOPNOTSUPP,
 				"cannot serve %s: it came back as another kind of interface; start bauta again",
-				follow->options->iface);
+				follow->settings->iface);
 	if (!err)
 		err = dataplane_attach(follow->dataplane, link->ifindex, &fault);
 	follow->attached = !err;
@@ -367,7 +361,7 @@ static bool attach_again(struct follow *follow)
 
 static void lose_interface(struct follow *follow, __u32 old_ifindex)
 {
-	const char *iface = follow->options->iface;
+	const char *iface = follow->settings->iface;
 
 	/* It may only have another name now; then our filters are still there. */
 	dataplane_detach(follow->dataplane->instance, old_ifindex, NULL, &(struct fault){});
@@ -380,7 +374,7 @@ static void lose_interface(struct follow *follow, __u32 old_ifindex)
 static void report_link(struct follow *follow, const struct addresses *old)
 {
 	const struct link *link = &follow->addresses.link;
-	const char *iface = follow->options->iface;
+	const char *iface = follow->settings->iface;
 	bool replaced = link->ifindex != old->link.ifindex;
 
 	if (replaced && old->link.ifindex)
@@ -395,7 +389,7 @@ static void report_addresses(const struct follow *follow, const struct addresses
 {
 	char new_text[ENDPOINT_TEXT], old_text[ENDPOINT_TEXT];
 	__be32 now = follow->addresses.external;
-	const char *iface = follow->options->iface;
+	const char *iface = follow->settings->iface;
 
 	address_format(now, new_text);
 	address_format(old->external, old_text);
@@ -426,11 +420,11 @@ static __u32 count_missing(const struct externals *in, const struct externals *f
 	return num;
 }
 
-/* Of the addresses that were listed in the options. */
+/* Of the addresses that were listed in the settings. */
 static void report_externals(const struct follow *follow, const struct externals *old, __u64 ended)
 {
 	const struct externals *now = &follow->externals;
-	const char *iface = follow->options->iface;
+	const char *iface = follow->settings->iface;
 	char gone_text[ENDPOINT_TEXT], back_text[ENDPOINT_TEXT];
 	__u32 gone = count_missing(old, now, gone_text);
 	__u32 back = count_missing(now, old, back_text);
@@ -453,7 +447,7 @@ static void report_externals(const struct follow *follow, const struct externals
 static void report(const struct follow *follow, const struct addresses *old, const struct externals *old_externals,
 		   __u64 ended)
 {
-	if (follow->options->external.num)
+	if (follow->settings->external.num)
 		report_externals(follow, old_externals, ended);
 	else
 		report_addresses(follow, old, ended);
@@ -464,7 +458,7 @@ static void report(const struct follow *follow, const struct addresses *old, con
  */
 static bool is_whole(const struct follow *follow)
 {
-	if (follow->options->external.num)
+	if (follow->settings->external.num)
 		return follow->addresses.link.ifindex && !follow->externals.num_missing;
 	return follow->addresses.num_own;
 }
@@ -509,6 +503,10 @@ void follow_addresses(struct follow *follow)
 		complain(&follow->external_complaint, &fault);
 	else
 		follow->external_complaint.text[0] = '\0';
+	if (settings_check_external(follow->settings, follow->externals.addr, follow->externals.num, &fault))
+		complain(&follow->excluded_complaint, &fault);
+	else
+		follow->excluded_complaint.text[0] = '\0';
 	release_pools(follow);
 }
 
@@ -522,7 +520,7 @@ static void poll_return(struct follow *follow)
 	follow->sweep->keep_foreign = false;
 	ended = sweep_flush_foreign(follow->sweep);
 	log_warn("%s is back without some of its external addresses; %llu sessions of these were ended",
-		 follow->options->iface, ended);
+		 follow->settings->iface, ended);
 	release_pools(follow);
 }
 
@@ -541,7 +539,7 @@ static void poll_ports(struct follow *follow)
 	if (memcmp(&old, &follow->ports, sizeof(old)) == 0)
 		return;
 	text = follow_ports_text(follow);
-	log_info("%s: the kernel's own port ranges have changed; new sessions get ports %s", follow->options->iface,
+	log_info("%s: the kernel's own port ranges have changed; new sessions get ports %s", follow->settings->iface,
 		 text ? text : "?");
 	free(text);
 }
@@ -551,7 +549,7 @@ static void poll_routes(struct follow *follow)
 {
 	struct externals now;
 
-	if (externals_read(follow->ask, follow->options, &follow->addresses, &now) == 0 &&
+	if (externals_read(follow->ask, follow->settings, &follow->addresses, &now) == 0 &&
 	    (memcmp(&now, &follow->externals, sizeof(now)) != 0 || follow->num_unused))
 		follow_addresses(follow);
 }
@@ -572,7 +570,7 @@ void follow_poll(struct follow *follow)
 		if (count < 0 || count >= NUM_ATTACH_HOOK)
 			return;
 		log_warn("somebody removed %s of our programs from %s: attaching again", count ? "one" : "both",
-			 follow->options->iface);
+			 follow->settings->iface);
 	}
 	attach_again(follow);
 }

@@ -6,16 +6,16 @@
 #include <stdbool.h>
 
 #include "address.h"
-#include "daemon.h"
 #include "dataplane.h"
 #include "external.h"
 #include "fault.h"
 #include "netlink.h"
 #include "ranges.h"
+#include "settings.h"
 #include "sweep.h"
 
 struct follow {
-	const struct run_options *options;
+	const struct settings *settings;
 	struct dataplane *dataplane;
 	struct sweep *sweep;
 	struct mnl_socket *ask;  /* for requests */
@@ -32,10 +32,11 @@ struct follow {
 	struct fault ports_complaint;
 	struct fault attach_complaint;
 	struct fault external_complaint;
+	struct fault excluded_complaint;
 };
 
 /* First the checks: reads all of it, and refuses what cannot be served. Nothing is changed yet. */
-int follow_open(struct follow *follow, const struct run_options *options, struct fault *fault);
+int follow_open(struct follow *follow, const struct settings *settings, struct fault *fault);
 
 /* Takes one that was never opened (all zero). */
 void follow_close(struct follow *follow);

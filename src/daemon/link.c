@@ -16,12 +16,16 @@ static int take_link(const struct nlmsghdr *message, void *context)
 {
 	const struct ifinfomsg *info = mnl_nlmsg_get_payload(message);
 	struct link *link = context;
+	const struct nlattr *attr;
 
 	if (message->nlmsg_type != RTM_NEWLINK)
 		return MNL_CB_OK;
 	link->ifindex = info->ifi_index;
 	link->type = info->ifi_type;
 	link->up = info->ifi_flags & IFF_UP;
+	mnl_attr_for_each(attr, message, sizeof(*info)) if (mnl_attr_get_type(attr) == IFLA_MTU &&
+							    mnl_attr_validate(attr, MNL_TYPE_U32) >= 0) link->mtu =
+		mnl_attr_get_u32(attr);
 	return MNL_CB_OK;
 }
 

@@ -11,6 +11,7 @@
 
 struct link {
 	__u32 ifindex;
+	__u32 mtu;
 	__u16 type; /* ARPHRD_* */
 	bool up;
 };

@@ -16,4 +16,7 @@ int fault_set(struct fault *fault, int error, const char *format, ...) __attribu
 /* The same followed by ": " and strerror(error). */
 int fault_set_errno(struct fault *fault, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
+/* Puts something in front of the sentence. */
+void fault_prefix(struct fault *fault, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 #endif

@@ -245,17 +245,24 @@ static void name_paths(struct instance *instance)
 	snprintf(instance->socket, INSTANCE_PATH, RUN_DIR "/%llu-%s.sock", instance->cookie, name);
 }
 
+int instance_check_iface(const char *iface, struct fault *fault)
+{
+	if (*iface && strlen(iface) < IF_NAMESIZE && !strpbrk(iface, "/: \t\n") && strcmp(iface, ".") != 0 &&
+	    strcmp(iface, "..") != 0)
+		return 0;
+	return fault_set(fault, EINVAL,
+			 "\"%s\" cannot be the name of an interface: 1 to %d characters are, without blanks, ':' and "
+			 "'/'",
+			 iface, IF_NAMESIZE - 1);
+}
+
 int instance_name(const char *iface, struct instance *ret_instance, struct fault *fault)
 {
 	struct instance instance = {};
-	int error;
+	int error = instance_check_iface(iface, fault);
 
-	if (!*iface || strlen(iface) >= IF_NAMESIZE || strpbrk(iface, "/: \t\n") || strcmp(iface, ".") == 0 ||
-	    strcmp(iface, "..") == 0)
-		return fault_set(fault, EINVAL,
-				 "\"%s\" cannot be the name of an interface: 1 to %d characters are, "
-				 "without blanks, ':' and '/'",
-				 iface, IF_NAMESIZE - 1);
+	if (error)
+		return error;
 	strcpy(instance.iface, iface);
 	error = read_cookie(&instance.cookie, fault);
 	if (error)

@@ -32,6 +32,9 @@ struct instance {
 	char socket[INSTANCE_PATH];
 };
 
+/* Whether this can be the name of an interface: 0 or -EINVAL. */
+int instance_check_iface(const char *iface, struct fault *fault);
+
 /* Names the instance of an interface in this network namespace, whether it exists or not. */
 int instance_name(const char *iface, struct instance *ret_instance, struct fault *fault);
 

@@ -29,7 +29,7 @@ static bool names_no_host(__be32 addr)
 	return addr_is_martian(addr) || addr_is_multicast(addr);
 }
 
-int external_items_add(struct external_items *items, const char *text, struct fault *fault)
+int external_items_add(struct external_items *items, const char *text, const char *what, struct fault *fault)
 {
 	char other[PREFIX_TEXT];
 	struct prefix prefix;
@@ -37,25 +37,24 @@ int external_items_add(struct external_items *items, const char *text, struct fa
 	int err;
 
 	if (items->num == MAX_EXTERNAL_ITEMS)
-		return fault_set(fault, EINVAL, "--external %s: at most %d addresses or prefixes can be given", text,
+		return fault_set(fault, EINVAL, "%s %s: at most %d addresses or prefixes can be given", what, text,
 				 MAX_EXTERNAL_ITEMS);
-	err = prefix_parse(text, "--external", &prefix, fault);
+	err = prefix_parse(text, what, &prefix, fault);
 	if (err)
 		return err;
 	count = prefix_count(&prefix) + external_items_count(items);
 	if (count > MAX_EXTERNAL)
-		return fault_set(fault, EINVAL,
-				 "--external %s: that makes %llu addresses; at most %d in all would be accepted", text,
-				 (unsigned long long)count, MAX_EXTERNAL);
+		return fault_set(fault, EINVAL, "%s %s: that makes %llu addresses; at most %d in all would be accepted",
+				 what, text, (unsigned long long)count, MAX_EXTERNAL);
 	if (names_no_host(prefix.addr))
 		return fault_set(fault, EINVAL,
-				 "--external %s: no machine can be known by such an address; one that remotes can "
+				 "%s %s: no machine can be known by such an address; one that remotes can "
 				 "answer to would be accepted",
-				 text);
+				 what, text);
 	for (__u32 i = 0; i < items->num; i++)
 		if (prefixes_overlap(&items->item[i], &prefix))
-			return fault_set(fault, EINVAL, "--external %s: overlaps --external %s; each address once",
-					 text, prefix_format(items->item[i], other));
+			return fault_set(fault, EINVAL, "%s %s: overlaps %s, which is there already; each address once",
+					 what, text, prefix_format(items->item[i], other));
 	items->item[items->num++] = prefix;
 	return 0;
 }

@@ -20,10 +20,10 @@ struct external_items {
 __u64 prefix_count(const struct prefix *prefix);
 bool prefixes_overlap(const struct prefix *one, const struct prefix *other);
 
-/* Adds ADDRESS or PREFIX. -EINVAL or -ERANGE when it is none, names addresses that no host can have, overlaps an item
+/* Adds ADDRESS or PREFIX; `what` begins the sentence of a fault ("--external"). -EINVAL or -ERANGE when it is none, names addresses that no host can have, overlaps an item
  * that is there, or makes too many; the fault says which and what would be accepted.
  */
-int external_items_add(struct external_items *items, const char *text, struct fault *fault);
+int external_items_add(struct external_items *items, const char *text, const char *what, struct fault *fault);
 
 __u32 external_items_count(const struct external_items *items);
 

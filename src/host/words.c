@@ -58,6 +58,16 @@ const char *const unsolicited_name[NUM_UNSOLICITED] = {
 	[UNSOLICITED_SILENT] = "silent",
 };
 
+const char *const expired_name[NUM_EXPIRED] = {
+	[EXPIRED_SILENT] = "silent",
+	[EXPIRED_RESET] = "reset",
+};
+
+const char *const hairpin_name[NUM_HAIRPIN_WORD] = {
+	[HAIRPIN_AUTO] = "auto",
+	[HAIRPIN_OFF] = "off",
+};
+
 static const struct {
 	const char *name;
 	__u8 proto;

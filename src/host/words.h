@@ -24,6 +24,11 @@ extern const char *const filtering_name[NUM_FILTERING];
 extern const char *const mid_stream_name[NUM_MID_STREAM];
 extern const char *const unsolicited_name[NUM_UNSOLICITED];
 
+#define NUM_EXPIRED (EXPIRED_RESET + 1)
+#define NUM_HAIRPIN_WORD (HAIRPIN_OFF + 1) /* a list has none */
+extern const char *const expired_name[NUM_EXPIRED];
+extern const char *const hairpin_name[NUM_HAIRPIN_WORD];
+
 /* "tcp", "udp", "icmp"; NULL for what is never translated. */
 const char *proto_name(__u8 proto);
 /* 0 for a word that names none of the three. */

@@ -331,6 +331,28 @@ enum unsolicited {
 	UNSOLICITED_SILENT, /* no answer (RFC 5382 REQ-4a) */
 };
 
+/* What becomes of the two ends of a TCP session that was idle for too long. */
+enum expired {
+	EXPIRED_SILENT,
+	EXPIRED_RESET, /* both get a RST, and learn at once that the connection is gone */
+};
+
+/* Which interfaces lead to hosts that may send to each other's external endpoints (RFC 4787 REQ-9). */
+enum hairpin_mode {
+	HAIRPIN_AUTO, /* all others that have an address */
+	HAIRPIN_OFF,
+	HAIRPIN_LIST,
+};
+
+#define MAX_HAIRPIN 16
+#define IFACE_NAME 16 /* with its NUL */
+
+struct hairpin {
+	__u8 mode; /* enum hairpin_mode */
+	__u8 num;  /* of a list */
+	char iface[MAX_HAIRPIN][IFACE_NAME];
+};
+
 /* What becomes of an internal endpoint when every port has a mapping. */
 enum on_full {
 	ON_FULL_SHARE,  /* it gets a port that others use toward other remotes */
@@ -369,10 +391,13 @@ struct config {
 	__u8 mapping;       /* enum mapping_mode */
 	__u8 filtering_tcp; /* enum filtering */
 	__u8 filtering_udp;
-	__u8 mid_stream;      /* enum mid_stream */
-	__u8 unsolicited;     /* enum unsolicited */
-	__u8 inbound_refresh; /* packets from outside keep UDP sessions alive too (RFC 4787 REQ-6a) */
-	__u16 mss;            /* at most this MSS passes in a SYN, in either direction; 0: any */
+	__u8 mid_stream;        /* enum mid_stream */
+	__u8 unsolicited;       /* enum unsolicited */
+	__u8 inbound_refresh;   /* packets from outside keep UDP sessions alive too (RFC 4787 REQ-6a) */
+	__u8 expired;           /* enum expired */
+	__u8 mss_auto;          /* `mss` was found, not set */
+	__u16 mss;              /* at most this MSS passes in a SYN, in either direction; 0: any */
+	struct hairpin hairpin; /* as it was set */
 	__u32 num_excluded;
 	__u32 num_port_timeouts;
 	struct exclusion excluded[MAX_EXCLUDED];

@@ -211,23 +211,23 @@ static void asks_the_route_for_the_source(void **state)
 
 static void lists_the_external_addresses_that_are_ours(void **state)
 {
-	static struct run_options options = { .iface = "ext" };
+	static struct settings settings = { .iface = "ext" };
 	struct addresses addresses = look("ext");
 	struct externals externals;
 	struct fault fault;
 	char text[EXTERNALS_TEXT];
 
 	(void)state;
-	assert_int_equal(externals_read(rtnl, &options, &addresses, &externals), 0);
+	assert_int_equal(externals_read(rtnl, &settings, &addresses, &externals), 0);
 	assert_int_equal(externals.num, 1);
 	assert_address(externals.addr[0], "192.0.2.1");
 	assert_address(externals.source, "192.0.2.1");
 	assert_string_equal(externals_format(&externals, text), "192.0.2.1");
 
-	assert_int_equal(external_items_add(&options.external, "203.0.113.8/29", &fault), 0);
-	assert_int_equal(external_items_add(&options.external, "192.0.2.2", &fault), 0);
-	assert_int_equal(external_items_add(&options.external, "192.0.2.9", &fault), 0);
-	assert_int_equal(externals_read(rtnl, &options, &addresses, &externals), 0);
+	assert_int_equal(external_items_add(&settings.external, "203.0.113.8/29", "--external", &fault), 0);
+	assert_int_equal(external_items_add(&settings.external, "192.0.2.2", "--external", &fault), 0);
+	assert_int_equal(external_items_add(&settings.external, "192.0.2.9", "--external", &fault), 0);
+	assert_int_equal(externals_read(rtnl, &settings, &addresses, &externals), 0);
 	assert_int_equal(externals.num, 5);
 	assert_int_equal(externals.num_missing, 5);
 	assert_address(externals.addr[0], "203.0.113.8");
@@ -236,7 +236,7 @@ static void lists_the_external_addresses_that_are_ours(void **state)
 	assert_true(externals_has(&externals, inet_addr("203.0.113.11")));
 	assert_false(externals_has(&externals, inet_addr("203.0.113.12")));
 	assert_string_equal(externals_format(&externals, text), "203.0.113.8 and 4 others");
-	assert_int_equal(externals_fault(&externals, &options, &fault), -EADDRNOTAVAIL);
+	assert_int_equal(externals_fault(&externals, &settings, &fault), -EADDRNOTAVAIL);
 	assert_non_null(strstr(fault.text, "203.0.113.12 of the external prefix 203.0.113.8/29"));
 }
 

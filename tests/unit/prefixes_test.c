@@ -23,7 +23,7 @@ static void add(struct external_items *items, const char *text)
 {
 	struct fault fault;
 
-	if (external_items_add(items, text, &fault))
+	if (external_items_add(items, text, "--external", &fault))
 		fail_msg("%s: %s", text, fault.text);
 }
 
@@ -56,7 +56,7 @@ static void test_as_many_as_can_be(void **state)
 	add(&items, "198.51.100.0/24");
 	assert_int_equal(external_items_list(&items, addr), MAX_EXTERNAL);
 	assert_int_equal(addr[255], inet_addr("198.51.100.255"));
-	assert_int_equal(external_items_add(&items, "192.0.2.1", &fault), -EINVAL);
+	assert_int_equal(external_items_add(&items, "192.0.2.1", "--external", &fault), -EINVAL);
 	assert_non_null(strstr(fault.text, "257 addresses"));
 }
 
@@ -71,7 +71,7 @@ static void test_too_many_items(void **state)
 		snprintf(text, sizeof(text), "192.0.2.%d", i);
 		add(&items, text);
 	}
-	assert_int_equal(external_items_add(&items, "192.0.2.99", &fault), -EINVAL);
+	assert_int_equal(external_items_add(&items, "192.0.2.99", "--external", &fault), -EINVAL);
 	assert_non_null(strstr(fault.text, "at most 32"));
 }
 
@@ -89,9 +89,9 @@ static void test_refused(void **state)
 		{ "192.0.2.8/33", "not a prefix" },
 		{ "10.0.0.0/8", "16777219 addresses" },
 		{ "0.0.0.0/0", "4294967299 addresses" },
-		{ "192.0.2.1", "overlaps --external 192.0.2.1/32" },
-		{ "192.0.2.0/30", "overlaps --external 192.0.2.1/32" },
-		{ "198.51.100.3", "overlaps --external 198.51.100.2/31" },
+		{ "192.0.2.1", "overlaps 192.0.2.1/32" },
+		{ "192.0.2.0/30", "overlaps 192.0.2.1/32" },
+		{ "198.51.100.3", "overlaps 198.51.100.2/31" },
 		{ "0.0.0.0", "no machine" },
 		{ "127.0.0.1", "no machine" },
 		{ "127.1.2.0/24", "that makes 259" },
@@ -107,7 +107,7 @@ static void test_refused(void **state)
 	add(&items, "198.51.100.2/31");
 	before = items;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		assert_int_not_equal(external_items_add(&items, bad[i].text, &fault), 0);
+		assert_int_not_equal(external_items_add(&items, bad[i].text, "--external", &fault), 0);
 		if (!strstr(fault.text, bad[i].says))
 			fail_msg("%s: \"%s\" does not say \"%s\"", bad[i].text, fault.text, bad[i].says);
 		assert_memory_equal(&items, &before, sizeof(items));
