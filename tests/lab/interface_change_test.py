@@ -10,7 +10,7 @@ SECOND = "192.0.2.2"
 
 
 class Flows:
-    """A UDP flow and a TCP connection from A to B, whose ports do not lie in the ranges: their external ports are chosen."""
+    """A UDP flow and a TCP connection from A to B, whose own ports do not lie in the ranges."""
 
     def __init__(self, lab):
         self.server = lab.B.udp(7000)
