@@ -226,6 +226,9 @@ static __always_inline void platform_fragment_write(const struct fragment_key *k
  */
 static __always_inline bool platform_host_holds(void *hook, const struct tuple *inbound);
 
+/* Whether that socket has this very remote: it neither listens nor is bound only. */
+static __always_inline bool platform_host_connected(void *hook, const struct tuple *inbound);
+
 /* The context of the hook that an object is for: an XDP object defines it before it includes anything. */
 #ifndef HOOK
 #define HOOK struct __sk_buff

@@ -120,7 +120,7 @@ int bauta_ingress_slow(struct __sk_buff *skb)
 	}
 	if (decision.reason == TRANSLATED_OUTBOUND) {
 		decision.inbound = 1;
-		decision.reason = icmp_check_parse(skb, &pkt) ? translate_inbound(&pkt, &decision) : pkt.bad;
+		decision.reason = icmp_check_parse(skb, &pkt) ? translate_inbound(skb, &pkt, &decision) : pkt.bad;
 	}
 	if (reason_verdict(decision.reason) == VERDICT_TRANSLATED)
 		apply(skb, &pkt, &decision);

@@ -48,6 +48,7 @@ static bool is_of_entry(enum rule rule)
 	case RULE_REFS:
 	case RULE_SESSIONS:
 	case RULE_MAPPINGS:
+	case RULE_PERMITS:
 	case RULE_STASH:
 	case RULE_QUOTA:
 	case NUM_RULE:
@@ -103,6 +104,7 @@ static __u32 count_stashed(void)
 static bool correct_counts(struct header *header)
 {
 	__u64 sessions = READ_ONCE(header->num_sessions), mappings = READ_ONCE(header->num_mappings);
+	__u64 permits = READ_ONCE(header->num_permits);
 	__u32 stashed = READ_ONCE(header->num_stashed);
 	struct census census;
 	__u32 in_stash;
@@ -110,10 +112,11 @@ static bool correct_counts(struct header *header)
 	invariant_check(NULL, NULL, &census);
 	in_stash = count_stashed();
 	if (READ_ONCE(header->num_sessions) != sessions || READ_ONCE(header->num_mappings) != mappings ||
-	    READ_ONCE(header->num_stashed) != stashed)
+	    READ_ONCE(header->num_permits) != permits || READ_ONCE(header->num_stashed) != stashed)
 		return false;
 	platform_add64(&header->num_sessions, census.sessions - sessions);
 	platform_add64(&header->num_mappings, census.mappings - mappings);
+	platform_add64(&header->num_permits, census.permits - permits);
 	platform_add32(&header->num_stashed, in_stash - stashed);
 	return true;
 }

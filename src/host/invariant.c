@@ -18,6 +18,7 @@
 
 #include "endpoint.h"
 #include "mapping.h"
+#include "permit.h"
 #include "platform.h"
 #include "store.h"
 #include "words.h"
@@ -28,11 +29,11 @@
 #define MAX_SUSPECTS 4096
 
 const char *const rule_name[NUM_RULE] = {
-	[RULE_FREE] = "free",         [RULE_BUSY] = "busy",     [RULE_FIELDS] = "fields",
-	[RULE_BUCKET] = "bucket",     [RULE_UNIQUE] = "unique", [RULE_TWIN] = "twin",
-	[RULE_MAPPING] = "mapping",   [RULE_REFS] = "refs",     [RULE_SESSIONS] = "sessions",
-	[RULE_MAPPINGS] = "mappings", [RULE_STASH] = "stash",   [RULE_QUOTA] = "quota",
-	[RULE_POOL] = "pool",
+	[RULE_FREE] = "free",         [RULE_BUSY] = "busy",       [RULE_FIELDS] = "fields",
+	[RULE_BUCKET] = "bucket",     [RULE_UNIQUE] = "unique",   [RULE_TWIN] = "twin",
+	[RULE_MAPPING] = "mapping",   [RULE_REFS] = "refs",       [RULE_SESSIONS] = "sessions",
+	[RULE_MAPPINGS] = "mappings", [RULE_PERMITS] = "permits", [RULE_STASH] = "stash",
+	[RULE_QUOTA] = "quota",       [RULE_POOL] = "pool",
 };
 
 static const char *const rule_text[NUM_RULE] = {
@@ -42,7 +43,7 @@ static const char *const rule_text[NUM_RULE] = {
 	[RULE_BUCKET] = "stands in none of the three buckets of its key",
 	[RULE_UNIQUE] = "its key is there twice",
 	[RULE_TWIN] = "its twin is not live, does not point back, or says another pair",
-	[RULE_MAPPING] = "counts on a mapping that is not there",
+	[RULE_MAPPING] = "counts on a mapping or permit that is not there",
 	[RULE_POOL] = "is not marked in the pool of its external address",
 };
 
@@ -63,7 +64,7 @@ struct check {
 	size_t violations;
 	struct census census;
 	__u32 stashed;
-	__u32 *sessions; /* counted ones of the mapping whose outbound entry has this index; NULL: no memory */
+	__u32 *sessions; /* counted ones of the mapping or permit whose outbound entry has this index; NULL: no memory */
 	struct suspects suspects;
 	struct suspects refs;
 };
@@ -83,25 +84,31 @@ static void copy_entry(struct entry *entry, struct entry *ret_copy)
 	ret_copy->refs = READ_ONCE(entry->refs);
 }
 
+/* A mapping has no remote, a permit the address of one, a session an endpoint; ICMP has no port of a remote. */
+static bool remote_holds(const struct entry *entry, struct endpoint remote)
+{
+	__u8 proto = entry->proto & ~PROTO_PERMIT;
+
+	if (entry->flags & ENTRY_MAPPING)
+		return !remote.port && !remote.addr == !(entry->proto & PROTO_PERMIT);
+	return remote.addr && !(entry->proto & PROTO_PERMIT) && !(proto == IPPROTO_ICMP && remote.port);
+}
+
 static bool fields_hold(const struct entry *entry)
 {
 	struct pair pair = entry_pair(entry);
 	bool mapping = entry->flags & ENTRY_MAPPING;
-	bool outbound = !(entry->flags & ENTRY_INBOUND);
+	__u8 known = mapping ? ENTRY_INBOUND | ENTRY_MAPPING | ENTRY_QUOTA
+			     : ENTRY_INBOUND | ENTRY_HOST | ENTRY_COUNTED | ENTRY_QUOTA | ENTRY_PERMITTED;
 
-	if (!proto_name(entry->proto) ||
-	    (entry->flags & ~(ENTRY_INBOUND | ENTRY_MAPPING | ENTRY_HOST | ENTRY_COUNTED | ENTRY_QUOTA)))
+	if (!proto_name(entry->proto & ~PROTO_PERMIT) || (entry->flags & ~known))
 		return false;
-	if (!pair.internal.addr || !pair.external.addr)
+	if (!pair.internal.addr || !pair.external.addr || !remote_holds(entry, pair.remote))
 		return false;
-	if (mapping && ((entry->flags & (ENTRY_HOST | ENTRY_COUNTED)) || pair.remote.addr || pair.remote.port))
-		return false;
-	if (!mapping && !pair.remote.addr)
-		return false;
-	if (entry->proto == IPPROTO_ICMP && pair.remote.port)
-		return false;
-	/* one without references rests */
-	return (mapping && outbound) || !entry->refs;
+	/* an outbound one without references rests; an inbound one has the first remote address there */
+	if (mapping)
+		return !(entry->proto & PROTO_PERMIT) || !(entry->flags & ENTRY_INBOUND) || !entry->refs;
+	return !entry->refs;
 }
 
 /* Of two with one key, the one that stands later is told. */
@@ -134,6 +141,33 @@ static bool twin_holds(__u32 index, const struct entry *entry)
 	       endpoint_equal(pair.remote, other.remote) && pair.proto == other.proto && pair.flags == other.flags;
 }
 
+/* Where the references of a session on its permit are counted; INDEX_NONE if it is not there. */
+static __u32 find_permit(const struct pair *session)
+{
+	struct pair permit = permit_pair(session);
+	struct key key = pair_key(&permit, 0);
+
+	return store_find(&key);
+}
+
+/* What an outbound entry rests on. */
+static enum rule look_at_base(const struct entry *entry, const struct pair *pair)
+{
+	__u8 proto = pair->proto & ~PROTO_PERMIT;
+	struct pair mapping;
+	struct pool *pool;
+
+	if (((entry->flags & ENTRY_COUNTED) || (pair->proto & PROTO_PERMIT)) &&
+	    !mapping_find_external(proto, pair->external.addr, pair->external.port, &mapping))
+		return RULE_MAPPING;
+	if ((entry->flags & ENTRY_PERMITTED) && find_permit(pair) == INDEX_NONE)
+		return RULE_MAPPING;
+	if (!(entry->flags & ENTRY_MAPPING))
+		return NUM_RULE;
+	pool = pair_pool(pair);
+	return pool && !bitmap_has(pool->used, be16_to_cpu(pair->external.port)) ? RULE_POOL : NUM_RULE;
+}
+
 /* The first rule that the entry breaks, or NUM_RULE. */
 static enum rule look(__u32 index, struct entry *copy)
 {
@@ -160,19 +194,9 @@ static enum rule look(__u32 index, struct entry *copy)
 		return RULE_UNIQUE;
 	if (!twin_holds(index, copy))
 		return RULE_TWIN;
-	if ((copy->flags & ENTRY_COUNTED) && !(copy->flags & ENTRY_INBOUND)) {
-		struct pair mapping;
-
-		if (!mapping_find_external(pair.proto, pair.external.addr, pair.external.port, &mapping))
-			return RULE_MAPPING;
-	}
-	if ((copy->flags & ENTRY_MAPPING) && !(copy->flags & ENTRY_INBOUND)) {
-		struct pool *pool = pool_of(pair.external.addr, pair.proto);
-
-		if (pool && !bitmap_has(pool->used, be16_to_cpu(pair.external.port)))
-			return RULE_POOL;
-	}
-	return NUM_RULE;
+	if (copy->flags & ENTRY_INBOUND)
+		return NUM_RULE;
+	return look_at_base(copy, &pair);
 }
 
 /* ---- telling --------------------------------------------------------------------------------------------------- */
@@ -191,13 +215,15 @@ static void describe(const struct entry *entry, char *text, size_t size)
 {
 	char internal[ENDPOINT_TEXT], external[ENDPOINT_TEXT], remote[ENDPOINT_TEXT];
 	struct pair pair = entry_pair(entry);
-	const char *proto = proto_name(entry->proto);
+	const char *proto = proto_name(entry->proto & ~PROTO_PERMIT);
 
 	snprintf(text, size, "%s %s, protocol %s, internal %s, external %s, remote %s",
 		 entry->flags & ENTRY_INBOUND ? "inbound" : "outbound",
-		 entry->flags & ENTRY_MAPPING ? "mapping" : "session", proto ? proto : "?",
-		 endpoint_format(pair.internal, internal), endpoint_format(pair.external, external),
-		 endpoint_format(pair.remote, remote));
+		 entry->proto & PROTO_PERMIT    ? "permit"
+		 : entry->flags & ENTRY_MAPPING ? "mapping"
+						: "session",
+		 proto ? proto : "?", endpoint_format(pair.internal, internal),
+		 endpoint_format(pair.external, external), endpoint_format(pair.remote, remote));
 }
 
 static void tell_entry(struct check *check, enum rule rule, __u32 index)
@@ -258,7 +284,12 @@ static void count_session(struct check *check, const struct entry *entry)
 	__u32 index;
 
 	check->census.sessions++;
-	if (!(entry->flags & ENTRY_COUNTED) || !check->sessions ||
+	if (!check->sessions)
+		return;
+	index = entry->flags & ENTRY_PERMITTED ? find_permit(&pair) : INDEX_NONE;
+	if (index != INDEX_NONE)
+		check->sessions[index]++;
+	if (!(entry->flags & ENTRY_COUNTED) ||
 	    !mapping_find_external(pair.proto, pair.external.addr, pair.external.port, &mapping))
 		return;
 	key = pair_key(&mapping, 0);
@@ -276,7 +307,9 @@ static void count_entry(struct check *check, __u32 index, const struct entry *en
 		check->stashed++;
 	if (entry->flags & ENTRY_INBOUND)
 		return;
-	if (entry->flags & ENTRY_MAPPING)
+	if (entry->proto & PROTO_PERMIT)
+		check->census.permits++;
+	else if (entry->flags & ENTRY_MAPPING)
 		check->census.mappings++;
 	else
 		count_session(check, entry);
@@ -429,16 +462,27 @@ static void compare_sum(struct sum *sum, __u64 said, __u64 seen, bool first)
 	sum->excess = excess;
 }
 
-static void compare_sums(struct check *check, struct sum sums[3], bool first)
+#define NUM_SUM 4
+
+static bool any_is_wrong(const struct sum sums[NUM_SUM])
+{
+	for (int i = 0; i < NUM_SUM; i++)
+		if (sums[i].wrong)
+			return true;
+	return false;
+}
+
+static void compare_sums(struct check *check, struct sum sums[NUM_SUM], bool first)
 {
 	struct header *header = platform_header();
 
 	compare_sum(&sums[0], READ_ONCE(header->num_sessions), check->census.sessions, first);
 	compare_sum(&sums[1], READ_ONCE(header->num_mappings), check->census.mappings, first);
-	compare_sum(&sums[2], READ_ONCE(header->num_stashed), check->stashed, first);
+	compare_sum(&sums[2], READ_ONCE(header->num_permits), check->census.permits, first);
+	compare_sum(&sums[3], READ_ONCE(header->num_stashed), check->stashed, first);
 }
 
-static void tell_numbers(struct check *check, const struct sum sums[3])
+static void tell_numbers(struct check *check, const struct sum sums[NUM_SUM])
 {
 	char what[160], text[256];
 
@@ -451,7 +495,7 @@ static void tell_numbers(struct check *check, const struct sum sums[3])
 			 copy.refs - check->refs.at[n].excess, what);
 		tell(check, RULE_REFS, check->refs.at[n].index, text);
 	}
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < NUM_SUM; i++) {
 		if (!sums[i].wrong)
 			continue;
 		snprintf(text, sizeof(text), "the header counts %lld %s %s than there are", llabs(sums[i].excess),
@@ -464,9 +508,10 @@ size_t invariant_check(void (*report)(const struct violation *violation, void *c
 		       struct census *ret_census)
 {
 	struct check *check = calloc(1, sizeof(*check));
-	struct sum sums[3] = {
+	struct sum sums[NUM_SUM] = {
 		{ .rule = RULE_SESSIONS, .what = "sessions" },
 		{ .rule = RULE_MAPPINGS, .what = "mappings" },
+		{ .rule = RULE_PERMITS, .what = "permits" },
 		{ .rule = RULE_STASH, .what = "entries of the stash" },
 	};
 	size_t violations;
@@ -481,7 +526,7 @@ size_t invariant_check(void (*report)(const struct violation *violation, void *c
 		pass(check, i == 0);
 		compare_refs(check, i == 0);
 		compare_sums(check, sums, i == 0);
-		if (!check->refs.num && !sums[0].wrong && !sums[1].wrong && !sums[2].wrong)
+		if (!check->refs.num && !any_is_wrong(sums))
 			break;
 		pause_a_little();
 	}

@@ -13,11 +13,12 @@ enum rule {
 	RULE_BUCKET,   /* an entry stands in one of the three buckets of its key */
 	RULE_UNIQUE,   /* no key twice */
 	RULE_TWIN,     /* the twin of a live entry is live, points back, and says the same pair */
-	RULE_MAPPING,  /* a counted session has a mapping */
+	RULE_MAPPING,  /* a counted session and a permit have a mapping, and a session that has a permit has it */
 	RULE_POOL,     /* a port is marked as used in its pool if and only if it has a mapping */
-	RULE_REFS,     /* a mapping has as many references as there are counted sessions of its external endpoint */
+	RULE_REFS,     /* a mapping or permit has as many references as there are sessions that count on it */
 	RULE_SESSIONS, /* the header's number of sessions is what is there */
 	RULE_MAPPINGS, /* .. of mappings */
+	RULE_PERMITS,  /* .. of permits */
 	RULE_STASH,    /* .. of entries in the stash */
 	RULE_QUOTA,    /* the quota of an internal host counts what there is (quota_check.h) */
 	NUM_RULE,
@@ -36,6 +37,7 @@ struct census {
 	__u32 entries;
 	__u64 sessions;
 	__u64 mappings;
+	__u64 permits;
 };
 
 /* Checks the table in this thread's `platform` (header and buckets are enough) and calls `report` (may be NULL) for each

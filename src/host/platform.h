@@ -54,8 +54,9 @@ struct platform {
 	struct host_ports *host_ports; /* 2 of them; NULL: there are none */
 	__u64 ticks;
 	__u32 now;
-	__u64 random;                                                /* state of the generator: the seed */
-	bool (*host_holds)(void *hook, const struct tuple *inbound); /* NULL: the host has no sockets */
+	__u64 random;                                                    /* state of the generator: the seed */
+	bool (*host_holds)(void *hook, const struct tuple *inbound);     /* NULL: the host has no sockets */
+	bool (*host_connected)(void *hook, const struct tuple *inbound); /* NULL: none of them has a remote */
 };
 
 extern __thread struct platform platform;
@@ -182,6 +183,11 @@ void platform_fragment_write(const struct fragment_key *key, const struct fragme
 static __always_inline bool platform_host_holds(void *hook, const struct tuple *inbound)
 {
 	return platform.host_holds && platform.host_holds(hook, inbound);
+}
+
+static __always_inline bool platform_host_connected(void *hook, const struct tuple *inbound)
+{
+	return platform.host_connected && platform.host_connected(hook, inbound);
 }
 
 #endif

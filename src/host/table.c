@@ -324,7 +324,8 @@ bool table_next(__u32 *cursor, struct row *ret_row)
 		struct entry *entry = store_entry(index);
 
 		if (life_is_visible(READ_ONCE(entry->life)) && !(READ_ONCE(entry->flags) & ENTRY_INBOUND) &&
-		    table_read(index, ret_row) && ret_row->out_index == index)
+		    !(READ_ONCE(entry->proto) & PROTO_PERMIT) && table_read(index, ret_row) &&
+		    ret_row->out_index == index)
 			return true;
 	}
 	return false;

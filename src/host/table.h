@@ -83,7 +83,7 @@ int table_refresh(struct table *table, struct fault *fault);
 __u32 table_num_entries(void);
 
 /* The next session or mapping whose outbound entry is at *cursor or behind it; sets *cursor behind that. False at the
- * end. Begin with *cursor = 0. Acts on `platform`.
+ * end. Permits are left out. Begin with *cursor = 0. Acts on `platform`.
  */
 bool table_next(__u32 *cursor, struct row *ret_row);
 

@@ -23,6 +23,7 @@
 #include "displace.h"
 #include "expire.h"
 #include "mapping.h"
+#include "permit.h"
 #include "port.h"
 #include "quota.h"
 #include "store.h"
@@ -59,8 +60,9 @@ enum search_round {
 /* A search for an external endpoint. platform_search() has the room for it. */
 struct search {
 	struct pair
-		session; /* in: all but external; of the host: external.addr too. Out: external, ENTRY_COUNTED in flags */
+		session; /* in: all but external; of the host: external.addr too. Out: external, and what it holds in flags */
 	struct pair mapping; /* that the session is, or is to be, on */
+	struct pair permit;
 	struct pair refused; /* that found no room in the store */
 	struct session_room room;
 	struct key key; /* of the candidate */
@@ -72,6 +74,7 @@ struct search {
 	__u8 round;      /* enum search_round */
 	__u8 exhausted;  /* the crowd says that sessions hold every tuple: no round will find one */
 	__u8 own_tried;  /* the run has looked at its own port */
+	__u8 dependent;  /* endpoint-dependent mapping: a port of its own choice for each session */
 	__u32 quota;     /* enum quota_result: whether a quota is in the way */
 	struct endpoint owner;
 	__u32 home;      /* the external address of its host: index in the configuration */
@@ -367,7 +370,7 @@ SLOW_PATH int search_address(HOOK *hook, struct search *search, enum search_roun
 		search->max_held = crowd || i == SEARCH_RUNS - 1 ? 2 * NUM_PORTS : CROWD_AFTER;
 		search->num_held = 0;
 		search->offset = 0;
-		search->own_tried = 0;
+		search->own_tried = search->dependent;
 		search->exhausted = 0;
 		if (crowd)
 			crowd_refresh(search->crowd, &search->crowd_key);
@@ -413,7 +416,7 @@ static long search_address_step(__u32 n, void *ctx)
 	at = (search->home + n % search->num_addrs) % cfg->num_external;
 	if (!search->mapped && at < MAX_EXTERNAL)
 		search->session.external.addr = cfg->external[at].addr;
-	search_address(run->hook, search, n < search->num_addrs ? SEARCH_UNMAPPED : SEARCH_ALL);
+	search_address(run->hook, search, n < search->num_addrs && !search->dependent ? SEARCH_UNMAPPED : SEARCH_ALL);
 	return search->choice != CHOICE_NONE || (search->exhausted && search->num_addrs == 1);
 }
 
@@ -454,9 +457,16 @@ SLOW_PATH int search_addresses(HOOK *hook, struct search *search)
 	num = cfg->num_external;
 	search->home = search_home(search->session.internal.addr);
 	search->num_addrs = cfg->spill && !search->mapped ? num : 1;
-	platform_loop(cfg->on_full == ON_FULL_SHARE ? 2 * search->num_addrs : search->num_addrs, search_address_step,
-		      &run);
+	platform_loop(cfg->on_full == ON_FULL_SHARE && !search->dependent ? 2 * search->num_addrs : search->num_addrs,
+		      search_address_step, &run);
 	return 0;
+}
+
+SLOW_PATH bool create_is_dependent(void)
+{
+	const struct config *cfg = platform_config();
+
+	return cfg && cfg->mapping == MAPPING_ENDPOINT_DEPENDENT;
 }
 
 /* Chooses an external endpoint for `search->session`; search->choice tells what was found. In steps that are called one after
@@ -467,6 +477,7 @@ static __always_inline void create_choose(HOOK *hook, struct search *search)
 	search->choice = CHOICE_NONE;
 	search->owner_kind = OWNER_NONE;
 	search->mapped = 0;
+	search->dependent = 0;
 	search->crowd = INDEX_NONE;
 	if (search->session.flags & ENTRY_HOST) {
 		search_address(hook, search, SEARCH_UNMAPPED);
@@ -474,7 +485,9 @@ static __always_inline void create_choose(HOOK *hook, struct search *search)
 			search_address(hook, search, SEARCH_ALL);
 		return;
 	}
-	search_mapping(hook, search);
+	search->dependent = create_is_dependent();
+	if (!search->dependent)
+		search_mapping(hook, search);
 	if (search->choice == CHOICE_NONE)
 		search_addresses(hook, search);
 }
@@ -494,6 +507,15 @@ SLOW_PATH __u32 create_rest(const struct search *search)
 	const struct config *cfg = platform_config();
 
 	return search && cfg && search->choice == CHOICE_MAPPING ? cfg->rest_s : 0;
+}
+
+/* Of a session whose mapping is its internal endpoint's: nobody outside finds the way in by any other. */
+SLOW_PATH bool create_needs_permit(const struct search *search)
+{
+	const struct config *cfg = platform_config();
+
+	return search && cfg && (search->choice == CHOICE_MAPPING || search->choice == CHOICE_NEW_MAPPING) &&
+	       permit_is_needed(cfg, search->session.proto);
 }
 
 /* Whether a socket of the host took the port while it was searched for. With `borrow` host and NAT both note first that the
@@ -528,6 +550,23 @@ static __always_inline enum insert_result create_share(struct search *search, __
 	return result == INSERT_EXISTS ? INSERT_TAKEN : result;
 }
 
+/* Counts the session on the permit of its remote address, if it needs one; search->refused is it where it found no room. */
+static __always_inline enum insert_result create_permit(struct search *search, __u32 life, bool stash)
+{
+	enum insert_result result = INSERT_DONE;
+
+	if (!create_needs_permit(search) || permit_is_first(&search->mapping, search->session.remote.addr, true))
+		return INSERT_DONE;
+	search->permit = permit_pair(&search->session);
+	if (!mapping_ref(&search->permit))
+		result = store_insert(&search->permit, life, life, 1, stash);
+	if (result == INSERT_DONE)
+		search->session.flags |= ENTRY_PERMITTED;
+	search->refused = search->permit;
+	/* it was made, or was removed, a moment ago: choose again */
+	return result == INSERT_EXISTS ? INSERT_TAKEN : result;
+}
+
 /* Makes room for the entry of this direction of the pair that was refused: by ending an expired session, or by moving an entry.
  * All in calls one after the other, for the sake of the stack.
  */
@@ -548,7 +587,7 @@ static __always_inline enum insert_result create_claim(struct search *search, __
 	enum insert_result result = INSERT_DONE;
 
 	search_set_mapping(search);
-	search->session.flags &= ~ENTRY_COUNTED;
+	search->session.flags &= ~(ENTRY_COUNTED | ENTRY_PERMITTED);
 	switch ((enum choice)search->choice) {
 	case CHOICE_MAPPING:
 		result = mapping_ref(&search->mapping) ? INSERT_DONE : INSERT_TAKEN;
@@ -580,15 +619,19 @@ static __always_inline enum insert_result create_claim(struct search *search, __
 	if (create_is_lent(search))
 		result = INSERT_TAKEN;
 	else
+		result = create_permit(search, life, stash);
+	if (result == INSERT_DONE) {
 		result = store_insert(&search->session, life, life | (tcp_flags & LIFE_TCP_MASK), 0, stash);
+		search->refused = search->session;
+	}
 	if (result == INSERT_DONE) {
 		struct header *header = platform_header();
 
 		if (header)
 			platform_add64(&header->num_created, 1);
 	} else {
+		permit_release(&search->session, &search->permit);
 		mapping_release(&search->session, create_rest(search), &search->mapping);
-		search->refused = search->session;
 	}
 	return result;
 }
@@ -628,9 +671,9 @@ static __always_inline enum create_result create_choose_and_claim(HOOK *hook, st
 		/* the stash is for what finds no room otherwise */
 		result = create_claim(search, tcp_flags, i >= CREATE_ATTEMPTS / 2);
 		if (result == INSERT_DONE)
-			return search->choice == CHOICE_ALONE    ? CREATE_ALONE
-			       : search->choice == CHOICE_SHARED ? CREATE_SHARED
-								 : CREATE_MAPPED;
+			return search->choice == CHOICE_ALONE                          ? CREATE_ALONE
+			       : search->choice == CHOICE_SHARED && !search->dependent ? CREATE_SHARED
+										       : CREATE_MAPPED;
 		if (quota_is_refusal(search->quota))
 			return create_refused(search->quota);
 		if (result == INSERT_EXISTS)

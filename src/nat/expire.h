@@ -10,6 +10,7 @@
 
 #include "crowd.h"
 #include "mapping.h"
+#include "permit.h"
 #include "quota.h"
 #include "session.h"
 #include "store.h"
@@ -24,6 +25,7 @@ static __always_inline void session_gone(const struct pair *session, __u32 rest_
 	if (header && READ_ONCE(header->num_crowds))
 		crowd_release(session);
 	quota_give_pair(session, QUOTA_SESSION);
+	permit_release(session, room);
 	mapping_release(session, rest_s, room);
 }
 

@@ -38,7 +38,7 @@ struct key {
 	__u8 direction;
 };
 
-/* A session, or a mapping (remote 0.0.0.0:0), as one record: both entries follow from it. */
+/* A session, a mapping (remote 0.0.0.0:0) or a permit (remote ADDRESS:0, PROTO_PERMIT), as one record: both entries follow from it. */
 struct pair {
 	struct endpoint internal;
 	struct endpoint external;
@@ -364,6 +364,22 @@ static __always_inline bool index_is_stash(__u32 index)
 	return index / BUCKET_ENTRIES >= platform_shape()->num_buckets;
 }
 
+/* Which of the header's numbers counts this kind of pair. */
+static __always_inline __u64 *pair_count(struct header *header, const struct pair *pair)
+{
+	if (pair->proto & PROTO_PERMIT)
+		return &header->num_permits;
+	return pair->flags & ENTRY_MAPPING ? &header->num_mappings : &header->num_sessions;
+}
+
+/* The pool that notes the port of a mapping; NULL for other pairs. */
+static __always_inline struct pool *pair_pool(const struct pair *pair)
+{
+	if (!(pair->flags & ENTRY_MAPPING) || (pair->proto & PROTO_PERMIT))
+		return NULL;
+	return pool_of(pair->external.addr, pair->proto);
+}
+
 /* Inserts both entries of a pair if neither tuple has one; this is the claim of the external tuple. `life` is the first
  * life of both (the outbound one with the flags of the packet that made it), `refs` the references on a new mapping.
  * With `stash` a slot in the stash will do. On anything but INSERT_DONE nothing has changed.
@@ -375,15 +391,14 @@ SLOW_PATH enum insert_result store_insert(const struct pair *pair, __u32 in_life
 	enum insert_result result = INSERT_DONE;
 	__u32 in_index = 0, out_index = 0;
 	struct shelf in_shelf, out_shelf;
-	struct pool *pool = NULL;
 	struct key in_key, out_key;
 	struct stripe *stripe;
 	struct entry *in, *out;
+	struct pool *pool;
 
 	if (!pair)
 		return INSERT_NO_ROOM_IN;
-	if (pair->flags & ENTRY_MAPPING)
-		pool = pool_of(pair->external.addr, pair->proto);
+	pool = pair_pool(pair);
 	in_key = pair_key(pair, ENTRY_INBOUND);
 	out_key = pair_key(pair, 0);
 	stripe = store_stripe(pair->proto, pair->remote);
@@ -422,7 +437,7 @@ SLOW_PATH enum insert_result store_insert(const struct pair *pair, __u32 in_life
 out:
 	platform_unlock(stripe);
 	if (result == INSERT_DONE)
-		platform_add64(pair->flags & ENTRY_MAPPING ? &header->num_mappings : &header->num_sessions, 1);
+		platform_add64(pair_count(header, pair), 1);
 	return result;
 }
 
@@ -534,7 +549,7 @@ out:
 	return removed;
 }
 
-/* Takes one more reference on the mapping whose outbound entry is at `index`. False if it is no longer there. */
+/* Takes one more reference on the mapping, or permit, whose outbound entry is at `index`. False if it is no longer there. */
 SLOW_PATH bool store_ref(__u32 index, const struct pair *expect)
 {
 	struct entry *entry = store_entry(index);
@@ -564,7 +579,7 @@ enum release {
 	RELEASE_RESTED,  /* no session has come; only if there is no reference, for the whole rest */
 };
 
-/* Gives a reference on a mapping back. The mapping goes with the last one, or rests without any for `rest_s` seconds first.
+/* Gives a reference on a mapping or permit back. The mapping goes with the last one, or rests without any for `rest_s` seconds first.
  * Its flags if it is gone by this call, else 0. Unlike store_remove this does not ask where the mapping was seen: it may have
  * been moved since, and a reference that is not given back holds a port for ever.
  */
@@ -584,7 +599,7 @@ SLOW_PATH __u32 store_release(const struct pair *mapping, enum release release, 
 		return 0;
 	in_key = pair_key(mapping, ENTRY_INBOUND);
 	out_key = pair_key(mapping, 0);
-	pool = pool_of(mapping->external.addr, mapping->proto);
+	pool = pair_pool(mapping);
 	stripe = store_stripe(mapping->proto, mapping->remote);
 	if (!stripe || !header || !shelf_open(&in_shelf, &in_key) || !shelf_open(&out_shelf, &out_key))
 		return 0;
@@ -598,8 +613,11 @@ SLOW_PATH __u32 store_release(const struct pair *mapping, enum release release, 
 	if (release == RELEASE_SESSION) {
 		if (READ_ONCE(out->refs))
 			WRITE_ONCE(out->refs, out->refs - 1);
-		if (!READ_ONCE(out->refs) && rest_s)
+		if (!READ_ONCE(out->refs) && rest_s) {
+			/* whoever its next session is with will be the first again */
+			WRITE_ONCE(in->refs, 0);
 			platform_xchg(&out->life, life_make(PHASE_LIVE, 0, now));
+		}
 	}
 	if (READ_ONCE(out->refs) || (rest_s && life_idle(READ_ONCE(out->life), now) < rest_s))
 		goto out;
@@ -616,7 +634,7 @@ SLOW_PATH __u32 store_release(const struct pair *mapping, enum release release, 
 out:
 	platform_unlock(stripe);
 	if (removed)
-		platform_add64(&header->num_mappings, -1);
+		platform_add64(pair_count(header, mapping), -1);
 	return removed;
 }
 

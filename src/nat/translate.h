@@ -3,6 +3,7 @@
 #ifndef BAUTA_TRANSLATE_H
 #define BAUTA_TRANSLATE_H
 
+#include "accept.h"
 #include "addr.h"
 #include "create.h"
 #include "exclusion.h"
@@ -316,9 +317,10 @@ static __always_inline enum reason translate_outbound(HOOK *hook, const struct p
 }
 
 /* A packet that arrives on the external interface. Fills the decision and returns its reason. */
-static __always_inline enum reason translate_inbound(const struct packet *pkt, struct decision *decision)
+static __always_inline enum reason translate_inbound(HOOK *hook, const struct packet *pkt, struct decision *decision)
 {
 	const struct config *cfg = platform_config();
+	enum reason reason;
 
 	if (!cfg)
 		return DROPPED_REWRITE;
@@ -334,6 +336,14 @@ static __always_inline enum reason translate_inbound(const struct packet *pkt, s
 	switch ((enum packet_kind)pkt->kind) {
 	case PACKET_TCP:
 	case PACKET_UDP:
+		if (translate_packet(pkt, ENTRY_INBOUND, decision))
+			return TRANSLATED_INBOUND;
+		reason = accept_judge(hook, pkt);
+		if (reason == TRANSLATED_ACCEPTED)
+			reason = accept_create(pkt, &decision->new);
+		if (reason == DROPPED_RACE && translate_packet(pkt, ENTRY_INBOUND, decision))
+			return TRANSLATED_INBOUND;
+		return reason;
 	case PACKET_ICMP_REPLY:
 		return translate_packet(pkt, ENTRY_INBOUND, decision) ? TRANSLATED_INBOUND : PASSED_NO_SESSION;
 	case PACKET_ICMP_ERROR:

@@ -134,7 +134,7 @@ static void give(const struct step *step)
 	if (step->what % 4 < 2)
 		reason = translate_outbound(NULL, &packet, step->what % 4 ? ORIGIN_HOST : ORIGIN_FORWARDED, &decision);
 	else
-		reason = translate_inbound(&packet, &decision);
+		reason = translate_inbound(NULL, &packet, &decision);
 	require(reason < NUM_REASON);
 	if (reason_verdict(reason) != VERDICT_TRANSLATED)
 		return;

@@ -36,6 +36,16 @@ static bool host_holds(void *hook, const struct tuple *inbound)
 	return false;
 }
 
+static bool host_connected(void *hook, const struct tuple *inbound)
+{
+	struct gateway *gateway = hook;
+
+	for (__u32 i = 0; i < gateway->num_held; i++)
+		if (memcmp(&gateway->held[i], inbound, sizeof(*inbound)) == 0)
+			return true;
+	return false;
+}
+
 void gateway_set_ranges(struct gateway *gateway, const char *ranges)
 {
 	struct ranges set;
@@ -56,6 +66,9 @@ void gateway_open(struct gateway *gateway, const char *ranges, __u32 num_buckets
 	memset(gateway, 0, sizeof(*gateway));
 	world_open(&gateway->world, num_buckets, NUM_STASH, world_seed());
 	platform.host_holds = host_holds;
+	platform.host_connected = host_connected;
+	config->filtering_tcp = FILTERING_ADDRESS_AND_PORT_DEPENDENT;
+	config->filtering_udp = FILTERING_ADDRESS_AND_PORT_DEPENDENT;
 	config->num_external = 1;
 	config->external[0].addr = inet_addr(EXTERNAL);
 	gateway->world.header.pool_addr[0] = inet_addr(EXTERNAL);
@@ -130,7 +143,7 @@ enum reason gateway_inbound(struct gateway *gateway, struct frame *frame)
 {
 	if (!parse(gateway, frame))
 		return gateway->packet.bad;
-	return finish(gateway, frame, translate_inbound(&gateway->packet, &gateway->decision));
+	return finish(gateway, frame, translate_inbound(gateway, &gateway->packet, &gateway->decision));
 }
 
 enum reason gateway_send(struct gateway *gateway, __u8 proto, struct endpoint internal, struct endpoint remote,

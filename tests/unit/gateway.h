@@ -27,7 +27,9 @@ struct gateway {
 	struct packet packet;                       /* which is this */
 };
 
-/* The external interface has the address EXTERNAL, everything is internal, and the ports are those of `ranges`. */
+/* The external interface has the address EXTERNAL, everything is internal, the ports are those of `ranges`, and filtering is
+ * address- and port-dependent.
+ */
 void gateway_open(struct gateway *gateway, const char *ranges, __u32 num_buckets);
 
 /* Fails if the table is not as it must be. */

@@ -78,6 +78,22 @@ static void translates_both_ways(void **state)
 	gateway_close(&gateway);
 }
 
+/* Filtering by address: what the internal host has written to may answer from any port. */
+static void lets_the_address_in(void **state)
+{
+	struct endpoint external;
+	struct frame frame;
+
+	(void)state;
+	open_gateway("40000-40009");
+	gateway.world.config.filtering_udp = FILTERING_ADDRESS_DEPENDENT;
+	send_out(IPPROTO_UDP, at(INTERNAL, 5000), at(REMOTE, 53), &external);
+	frame_udp(&frame, at(REMOTE, 54), external, 0);
+	assert_int_equal(inbound(&frame), TRANSLATED_ACCEPTED);
+	assert_true(endpoint_equal(frame_dst(&frame), at(INTERNAL, 5000)));
+	gateway_close(&gateway);
+}
+
 /* Filtering: only the remote that was written to is let in. */
 static void lets_nobody_else_in(void **state)
 {
@@ -88,11 +104,11 @@ static void lets_nobody_else_in(void **state)
 	open_gateway("40000-40009");
 	send_out(IPPROTO_UDP, at(INTERNAL, 5000), at(REMOTE, 53), &external);
 	frame_udp(&frame, at(REMOTE, 54), external, 0);
-	assert_int_equal(inbound(&frame), PASSED_NO_SESSION);
+	assert_int_equal(inbound(&frame), DROPPED_FILTERED);
 	frame_udp(&frame, at(OTHER_REMOTE, 53), external, 0);
-	assert_int_equal(inbound(&frame), PASSED_NO_SESSION);
+	assert_int_equal(inbound(&frame), DROPPED_FILTERED);
 	frame_tcp(&frame, at(REMOTE, 53), external, LIFE_SYN, 0);
-	assert_int_equal(inbound(&frame), PASSED_NO_SESSION);
+	assert_int_equal(inbound(&frame), DROPPED_UNSOLICITED);
 	assert_int_equal(frame_ip(&frame)->daddr, inet_addr(EXTERNAL));
 	/* nor whoever says that he is 0.0.0.0:0, which is how a mapping is written in the table */
 	frame_udp(&frame, at(ANY, 0), external, 0);
@@ -804,9 +820,10 @@ static void drops_garbage(void **state)
 static void every_reason_came_up(void **state)
 {
 	static const enum reason of_the_hooks[] = {
-		PASSED_ARP,      PASSED_IPV6,     PASSED_VLAN,         PASSED_OTHER_ETHERTYPE, PASSED_OWN_ERROR,
-		PASSED_LOOPBACK, DROPPED_REWRITE, REFUSED_QUOTA_PORTS, REFUSED_QUOTA_SESSIONS, REFUSED_QUOTA_RATE,
-		DENIED_BIND,     DENIED_CONNECT,  DENIED_SEND
+		PASSED_ARP,      PASSED_IPV6,           PASSED_VLAN,         PASSED_OTHER_ETHERTYPE, PASSED_OWN_ERROR,
+		PASSED_LOOPBACK, DROPPED_REWRITE,       REFUSED_QUOTA_PORTS, REFUSED_QUOTA_SESSIONS, REFUSED_QUOTA_RATE,
+		DENIED_BIND,     DENIED_CONNECT,        DENIED_SEND,         TRANSLATED_HAIRPIN,     PASSED_INSIDE,
+		HELD_FRAGMENT,   DROPPED_ICMP_CHECKSUM, REFUSED_HOPS,        REFUSED_TOO_BIG,        REFUSED_NO_ROUTE,
 	};
 
 	(void)state;
@@ -823,6 +840,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(translates_both_ways),
+		cmocka_unit_test(lets_the_address_in),
 		cmocka_unit_test(lets_nobody_else_in),
 		cmocka_unit_test(opens_simultaneously),
 		cmocka_unit_test(follows_a_connection),
