@@ -10,6 +10,7 @@
 
 #include "addr.h"
 #include "clock.h"
+#include "exclusion_text.h"
 #include "explain.h"
 #include "failures.h"
 #include "headroom.h"
@@ -65,8 +66,20 @@ static enum packet_kind kind_of(__u8 proto)
 	}
 }
 
-/* TRANSLATED_OUTBOUND if there is more to do. */
-static enum reason judge_tuple(const struct explain *explain)
+static void say_exclusion(struct explain *explain, const struct packet *pkt)
+{
+	__u32 number = exclusion_find(pkt);
+	char text[EXCLUSION_TEXT];
+
+	if (number == INDEX_NONE)
+		return;
+	exclusion_format(&platform_config()->excluded[number], text);
+	explain_put(explain, "exclusion", json_string(text));
+	explain_say(explain, ": %s", text);
+}
+
+/* Whether that is the end of it: the flow would not come to a search. */
+static bool answer_tuple(struct explain *explain)
 {
 	const struct config *config = platform_config();
 	struct packet pkt = {
@@ -82,10 +95,15 @@ static enum reason judge_tuple(const struct explain *explain)
 	enum reason reason = outbound_sieve(config, &pkt, ORIGIN_FORWARDED);
 
 	if (reason == TRANSLATED_OUTBOUND && translate_is_excluded(&pkt))
-		return PASSED_EXCLUDED;
-	if (reason == TRANSLATED_OUTBOUND && !config->num_external)
-		return REFUSED_NO_ADDRESS;
-	return reason;
+		reason = PASSED_EXCLUDED;
+	else if (reason == TRANSLATED_OUTBOUND && !config->num_external)
+		reason = REFUSED_NO_ADDRESS;
+	if (reason == TRANSLATED_OUTBOUND)
+		return false;
+	answer_reason(explain, reason);
+	if (reason == PASSED_EXCLUDED)
+		say_exclusion(explain, &pkt);
+	return true;
 }
 
 static json_t *limit_json(__u32 limit)
@@ -309,7 +327,6 @@ static void answer_search(struct explain *explain)
 void explain_flow(struct explain *explain)
 {
 	char address[ENDPOINT_TEXT];
-	enum reason reason;
 	struct row row;
 
 	explain_say(explain, "internal tuple %s %s -> %s (%s is no address of the external interface) ",
@@ -322,9 +339,6 @@ void explain_flow(struct explain *explain)
 	}
 	explain_put(explain, "owner", json_string("nobody"));
 	explain_say(explain, "has no session; its first packet would now be ");
-	reason = judge_tuple(explain);
-	if (reason != TRANSLATED_OUTBOUND)
-		answer_reason(explain, reason);
-	else if (!answer_quota(explain, QUOTA_SESSION))
+	if (!answer_tuple(explain) && !answer_quota(explain, QUOTA_SESSION))
 		answer_search(explain);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "endpoint.h"
+#include "exclusion_text.h"
 #include "external_list.h"
 #include "platform.h"
 #include "ranges.h"
@@ -53,22 +54,13 @@ static json_t *limit_of(__u32 number)
 	return number ? json_integer(number) : json_null();
 }
 
-/* "tcp:198.51.100.0/24:443", as it is given. */
 static json_t *list_excluded(const struct config *config)
 {
 	json_t *list = json_array();
-	char prefix[PREFIX_TEXT], text[40];
+	char text[EXCLUSION_TEXT];
 
-	for (__u32 i = 0; i < config->num_excluded && i < MAX_EXCLUDED; i++) {
-		const struct exclusion *excluded = &config->excluded[i];
-		const char *proto = proto_name(excluded->proto);
-		int len = snprintf(text, sizeof(text), "%s%s%s", proto ? proto : "", proto ? ":" : "",
-				   prefix_format(excluded->prefix, prefix));
-
-		if (excluded->port)
-			snprintf(text + len, sizeof(text) - len, ":%u", be16_to_cpu(excluded->port));
-		json_array_append_new(list, json_string(text));
-	}
+	for (__u32 i = 0; i < config->num_excluded && i < MAX_EXCLUDED; i++)
+		json_array_append_new(list, json_string(exclusion_format(&config->excluded[i], text)));
 	return list;
 }
 
