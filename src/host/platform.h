@@ -180,6 +180,12 @@ struct fragment;
 bool platform_fragment_read(const struct fragment_key *key, struct fragment *ret_fragment);
 void platform_fragment_write(const struct fragment_key *key, const struct fragment *fragment);
 
+/* There is no verifier here. */
+static __always_inline __u32 platform_blur(__u32 value, __u32 num)
+{
+	return value & (num - 1);
+}
+
 static __always_inline bool platform_host_holds(void *hook, const struct tuple *inbound)
 {
 	return platform.host_holds && platform.host_holds(hook, inbound);

@@ -324,6 +324,7 @@ static __always_inline struct entry *shelf_find(const struct shelf *shelf, const
 	}
 	if (slot < 0)
 		return NULL;
+	slot = platform_blur(slot, BUCKET_ENTRIES);
 	*ret_index = number * BUCKET_ENTRIES + slot;
 	return &bucket->entry[slot];
 }
@@ -355,6 +356,7 @@ static __always_inline struct entry *shelf_take(const struct shelf *shelf, bool 
 	}
 	if (slot < 0)
 		return NULL;
+	slot = platform_blur(slot, BUCKET_ENTRIES);
 	*ret_index = number * BUCKET_ENTRIES + slot;
 	return &bucket->entry[slot];
 }
