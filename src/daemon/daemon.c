@@ -297,8 +297,9 @@ static int start(struct daemon *daemon, struct fault *fault)
 	err = open_dataplane(daemon, fault);
 	if (err)
 		return err;
-	sweep_init(&daemon->sweep, &daemon->dataplane);
-	err = unsolicited_open(&daemon->unsolicited, &daemon->dataplane, fault);
+	err = sweep_open(&daemon->sweep, &daemon->dataplane, fault);
+	if (!err)
+		err = unsolicited_open(&daemon->unsolicited, &daemon->dataplane, fault);
 	if (!err)
 		err = open_loop(daemon, fault);
 	/* before the first packet can take a port */
@@ -343,6 +344,7 @@ static int finish(struct daemon *daemon, bool keep, struct fault *fault)
 		event_base_free(daemon->base);
 	}
 	unsolicited_close(&daemon->unsolicited);
+	sweep_close(&daemon->sweep);
 	if (daemon->lock >= 0 && !keep)
 		err = dataplane_remove(&daemon->instance, &found, fault);
 	dataplane_close(&daemon->dataplane);

@@ -37,8 +37,9 @@ static __u32 choose_pass_ms(__u32 num_entries, __u32 factor)
 	return pass_ms < PASS_FAST_MS ? PASS_FAST_MS : pass_ms;
 }
 
-void sweep_init(struct sweep *sweep, const struct dataplane *dataplane)
+int sweep_open(struct sweep *ret_sweep, const struct dataplane *dataplane, struct fault *fault)
 {
+	struct sweep *sweep = ret_sweep;
 	__u32 pass_ms = choose_pass_ms(table_num_entries(), dataplane->table.header->clock.factor);
 
 	memset(sweep, 0, sizeof(*sweep));
@@ -49,6 +50,12 @@ void sweep_init(struct sweep *sweep, const struct dataplane *dataplane)
 	sweep->tick_ms = pass_ms / STEPS_PER_PASS;
 	if (sweep->tick_ms < TICK_MIN_MS)
 		sweep->tick_ms = TICK_MIN_MS;
+	return farewell_open(&sweep->farewell, dataplane, fault);
+}
+
+void sweep_close(struct sweep *sweep)
+{
+	farewell_close(&sweep->farewell);
 }
 
 /* Has the program treat a batch and empties it: how many sessions were removed. */
@@ -73,6 +80,14 @@ static __u32 add_candidate(const struct sweep *sweep, struct sweep_request *requ
 {
 	request->index[request->head.num++] = index;
 	return request->head.num == SWEEP_BATCH ? send_batch(sweep, request) : 0;
+}
+
+static void expire_candidate(struct sweep *sweep, __u32 index)
+{
+	farewell_note(&sweep->farewell, index);
+	add_candidate(sweep, &sweep->expire, index);
+	if (!sweep->expire.head.num)
+		farewell_send(&sweep->farewell);
 }
 
 static bool is_foreign(const struct sweep *sweep, __be32 external)
@@ -130,7 +145,7 @@ static void look_at(struct sweep *sweep, __u32 index, __u32 shortest_s)
 		add_candidate(sweep, &sweep->flush, index);
 	else if (READ_ONCE(entry->flags) & ENTRY_MAPPING ? life_idle(life, platform_now()) >= config->rest_s
 							 : is_due(config, entry, life, shortest_s))
-		add_candidate(sweep, &sweep->expire, index);
+		expire_candidate(sweep, index);
 }
 
 void sweep_step(struct sweep *sweep)
@@ -152,6 +167,7 @@ void sweep_step(struct sweep *sweep)
 	if (sweep->cursor == num)
 		sweep->cursor = 0;
 	send_batch(sweep, &sweep->expire);
+	farewell_send(&sweep->farewell);
 	send_batch(sweep, &sweep->flush);
 }
 

@@ -8,6 +8,7 @@
 
 #include "contract.h"
 #include "dataplane.h"
+#include "farewell.h"
 #include "quota_sweep.h"
 
 struct sweep {
@@ -16,12 +17,16 @@ struct sweep {
 	__u32 tick_ms;     /* how often sweep_step() wants to be called */
 	bool keep_foreign; /* while the interface is away: its addresses may come back with it */
 	struct quota_sweep quotas;
+	struct farewell farewell;
 	struct sweep_request expire;
 	struct sweep_request flush;
 };
 
 /* Sets the pace from the size of the table and the factor of its clock. */
-void sweep_init(struct sweep *sweep, const struct dataplane *dataplane);
+int sweep_open(struct sweep *ret_sweep, const struct dataplane *dataplane, struct fault *fault);
+
+/* Takes one that was never opened, too, if it is all zero. */
+void sweep_close(struct sweep *sweep);
 
 /* Goes on for one tick. Next to nothing when the table is empty. */
 void sweep_step(struct sweep *sweep);

@@ -69,28 +69,13 @@ static bool may_send(struct unsolicited_syns *unsolicited, __u64 now_ns)
 	return unsolicited->num_sent++ < LIMIT_ICMP_PER_S;
 }
 
-/* RFC 1071. */
-static __u16 sum(const void *data, size_t len)
-{
-	const __u8 *byte = data;
-	__u64 total = 0;
-
-	for (size_t i = 0; i < len; i += 2) {
-		__u16 word = 0;
-
-		memcpy(&word, byte + i, len - i < 2 ? 1 : 2);
-		total += word;
-	}
-	return checksum_fold64(total);
-}
-
 static size_t make_answer(const struct unsolicited_syn *syn, struct answer *ret_answer)
 {
 	size_t len = sizeof(ret_answer->icmp) + syn->len;
 
 	*ret_answer = (struct answer){ .icmp = { .type = ICMP_DEST_UNREACH, .code = ICMP_PORT_UNREACH } };
 	memcpy(ret_answer->quote, syn->quote, syn->len);
-	ret_answer->icmp.checksum = ~sum(ret_answer, len);
+	ret_answer->icmp.checksum = ~checksum_sum(ret_answer, len);
 	return len;
 }
 

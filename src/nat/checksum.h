@@ -57,4 +57,15 @@ static __always_inline __u16 checksum_ip_header(const void *header, const void *
 	return checksum_fold64(sum);
 }
 
+/* The sum of `len` octets, not complemented (RFC 1071). Octet by octet: for user space. */
+static __always_inline __u16 checksum_sum(const void *data, __u32 len)
+{
+	const __u8 *octet = data;
+	__u64 sum = 0;
+
+	for (__u32 i = 0; i < len; i++)
+		sum += cpu_to_be16(i % 2 ? octet[i] : octet[i] << 8);
+	return checksum_fold64(sum);
+}
+
 #endif

@@ -271,6 +271,7 @@ static void mends_a_table(void **state)
 
 static void ends_sessions_of_addresses_that_are_gone(void **state)
 {
+	struct fault fault = {};
 	struct sweep sweep;
 
 	(void)state;
@@ -279,7 +280,7 @@ static void ends_sessions_of_addresses_that_are_gone(void **state)
 	for (__u16 port = 1; port <= 600; port++) /* more than a batch */
 		insert(OLD_ADDRESS, port, 0);
 	insert(NEW_ADDRESS, 1000, 0);
-	sweep_init(&sweep, &dataplane);
+	assert_int_equal(sweep_open(&sweep, &dataplane, &fault), 0);
 	sweep.keep_foreign = true;
 	assert_int_equal(sweep_flush_foreign(&sweep), 0);
 	sweep.keep_foreign = false;
@@ -287,12 +288,14 @@ static void ends_sessions_of_addresses_that_are_gone(void **state)
 	assert_int_equal(dataplane.table.header->num_sessions, 1);
 	assert_int_not_equal(find(NEW_ADDRESS, 1000, 0), INDEX_NONE);
 	assert_int_equal(invariant_check(NULL, NULL, NULL), 0);
+	sweep_close(&sweep);
 	remove_dataplane();
 }
 
 static void sweeps_out_what_has_expired(void **state)
 {
 	__u64 limit_ns = clock_read_mono_ns() + LIMIT_S * NS_PER_S;
+	struct fault fault = {};
 	struct sweep sweep;
 
 	(void)state;
@@ -303,13 +306,14 @@ static void sweeps_out_what_has_expired(void **state)
 	insert(OLD_ADDRESS, 1001, 0);
 	store_entry(find(OLD_ADDRESS, 1001, 0))->life =
 		life_make(PHASE_LIVE, 0, clock_now(&dataplane.table.header->clock) + LIFE_SEEN_MASK / 4);
-	sweep_init(&sweep, &dataplane);
+	assert_int_equal(sweep_open(&sweep, &dataplane, &fault), 0);
 	while (dataplane.table.header->num_sessions > 1 && clock_read_mono_ns() < limit_ns)
 		sweep_step(&sweep);
 	assert_int_equal(dataplane.table.header->num_sessions, 1);
 	assert_int_equal(find(OLD_ADDRESS, 1000, 0), INDEX_NONE);
 	assert_int_equal(find(OLD_ADDRESS, 1000, ENTRY_INBOUND), INDEX_NONE);
 	assert_int_not_equal(find(OLD_ADDRESS, 1001, 0), INDEX_NONE);
+	sweep_close(&sweep);
 	remove_dataplane();
 }
 
