@@ -41,7 +41,8 @@ static void print_text(json_t *violations, const struct census *census)
 		printf("%s: %s\n", json_string_value(json_object_get(violation, "rule")),
 		       json_string_value(json_object_get(violation, "text")));
 	}
-	printf("%u entries, %llu sessions, %llu mappings: ", census->entries, census->sessions, census->mappings);
+	printf("%u entries, %llu sessions, %llu mappings, %llu permits: ", census->entries, census->sessions,
+	       census->mappings, census->permits);
 	if (json_array_size(violations))
 		printf("%zu violations\n", json_array_size(violations));
 	else
@@ -65,9 +66,9 @@ int verb_fsck(int argc, char **argv)
 	found += quota_check(table.quotas_fd, collect, violations);
 	table_close(&table);
 	if (common.json)
-		record_print(json_pack("{s:i, s:I, s:I, s:O}", "entries", census.entries, "sessions",
-				       (json_int_t)census.sessions, "mappings", (json_int_t)census.mappings,
-				       "violations", violations),
+		record_print(json_pack("{s:i, s:I, s:I, s:I, s:O}", "entries", census.entries, "sessions",
+				       (json_int_t)census.sessions, "mappings", (json_int_t)census.mappings, "permits",
+				       (json_int_t)census.permits, "violations", violations),
 			     true);
 	else
 		print_text(violations, &census);

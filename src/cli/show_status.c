@@ -25,6 +25,17 @@ static json_t *list_hooks(const struct instance *instance, __u32 ifindex)
 	return list;
 }
 
+/* ICMP errors and RSTs that were not sent, so that no more than LIMIT_ICMP_PER_S are; null if nobody can tell. */
+static json_t *count_held_back(const struct table *table)
+{
+	struct limit limits[NUM_LIMIT];
+	struct fault fault;
+
+	if (table_read_limits(table, limits, &fault))
+		return json_null();
+	return json_integer(limits[LIMIT_ICMP].suppressed_ever);
+}
+
 int show_status(struct show *show, struct fault *fault)
 {
 	const struct config *config = &show->table.config;
@@ -39,12 +50,13 @@ int show_status(struct show *show, struct fault *fault)
 	text = ranges_format(&ranges);
 	if (!text)
 		return fault_set_errno(fault, ENOMEM, "cannot show the status");
-	record = json_pack("{s:s, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:o, s:o, s:i}", "interface",
+	record = json_pack("{s:s, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:o, s:o, s:o, s:i}", "interface",
 			   show->instance.iface, "external", external_first(config), "externals", external_list(config),
 			   "ranges", text, "sessions", (json_int_t)header->num_sessions, "mappings",
 			   (json_int_t)header->num_mappings, "capacity", (json_int_t)dataplane_capacity(&dataplane),
 			   "created", (json_int_t)header->num_created, "stashed", header->num_stashed, "crowds",
-			   table_count_crowds(&show->table), "quota_hosts", table_count_quotas(&show->table), "hooks",
+			   table_count_crowds(&show->table), "quota_hosts", table_count_quotas(&show->table),
+			   "answers_held_back", count_held_back(&show->table), "hooks",
 			   list_hooks(&show->instance, header->ifindex), "daemon",
 			   daemon > 0 ? json_integer(daemon) : json_null(), "clock_factor", header->clock.factor);
 	free(text);

@@ -229,7 +229,7 @@ def test_ports_quotas_and_rest_are_given_back(lab):
     """Nothing of the address that is gone counts any more, or stays behind, also if ports rest."""
     bauta = lab.use(Bauta("50000-50003", "--max-ports", "3", "--max-sessions", "5", "--rest", "3600", "--on-full",
                           "refuse"))
-    servers = [lab.B.udp(7000 + number) for number in range(2)]
+    servers = [lab.B.udp(7000), lab.B2.udp(7000)]
     clients = [lab.A.udp(5000 + number) for number in range(3)]
 
     def use_up():
@@ -246,7 +246,7 @@ def test_ports_quotas_and_rest_are_given_back(lab):
         assert not [reason for reason in bauta.drops() if reason.startswith("quota")]
         until(lambda: bauta.mappings(f"external={old}") == [], "for the last mapping of the old address")
         found = bauta.fsck()
-        assert (found["sessions"], found["mappings"]) == (5, 3)
+        assert (found["sessions"], found["mappings"], found["permits"]) == (5, 3, 2)
         assert {row["external"] for row in bauta.ports()} == {new}
         (row,) = bauta.json("show", "quotas")
         assert (row["ports"], row["sessions"]) == (3, 5)

@@ -110,7 +110,7 @@ def test_status_and_config(busy):
     assert (status["interface"], status["external"], status["sessions"]) == ("eth0", lab.R.external, 3)
     assert status["capacity"] >= 65536 and status["clock_factor"] == 1
     assert {"egress", "ingress"} <= set(status["hooks"])
-    assert (status["crowds"], status["quota_hosts"]) == (0, 0)
+    assert (status["crowds"], status["quota_hosts"], status["answers_held_back"]) == (0, 0, 0)
     assert status["daemon"] == bauta.daemon.pid
     assert json.loads(bauta.cli("-j").text)["interface"] == "eth0", "no verb means show status"
     config = json.dumps(bauta.json("show", "config"))
