@@ -19,7 +19,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "store.h"
+#include "store_write.h"
 #include "store_bench.h"
 #include "store_set.h"
 

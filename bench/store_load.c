@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store.h"
+#include "store_write.h"
 #include "store_set.h"
 
 #define MIN_STASH 16

@@ -4,7 +4,7 @@
 #define BENCH_STORE_SET_H
 
 #include "displace.h"
-#include "store.h"
+#include "store_write.h"
 
 #define SET_REMOTES 64
 #define SET_PORTS 60000

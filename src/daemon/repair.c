@@ -13,7 +13,7 @@
 #include "log.h"
 #include "platform.h"
 #include "quota_check.h"
-#include "store.h"
+#include "store_write.h"
 #include "table.h"
 
 #define MAX_LINES 10 /* of violations told one by one */

@@ -20,7 +20,7 @@
 #include "mapping.h"
 #include "permit.h"
 #include "platform.h"
-#include "store.h"
+#include "store_write.h"
 #include "words.h"
 
 #define PAUSE_NS 5000000

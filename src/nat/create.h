@@ -13,7 +13,7 @@
 #include "permit.h"
 #include "quota.h"
 #include "search.h"
-#include "store.h"
+#include "store_write.h"
 
 #define CREATE_ATTEMPTS 4
 

@@ -3,7 +3,7 @@
 #ifndef BAUTA_DISPLACE_H
 #define BAUTA_DISPLACE_H
 
-#include "store.h"
+#include "store_write.h"
 
 /* Moves the entry at `index`, if it is in its first bucket and there is room in its second; true if that freed the slot.
  * The pair's lock keeps it whole; packets may go on using it (store.h).

@@ -13,7 +13,7 @@
 #include "permit.h"
 #include "quota.h"
 #include "session.h"
-#include "store.h"
+#include "store_write.h"
 
 #define EXPIRE_GRACE_S 2 /* at least one whole second, the clock's grain being one */
 

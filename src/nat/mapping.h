@@ -12,7 +12,7 @@
 #define BAUTA_MAPPING_H
 
 #include "quota.h"
-#include "store.h"
+#include "store_write.h"
 
 /* The mapping of an internal endpoint, if there is one. */
 static __always_inline bool mapping_find(__u8 proto, struct endpoint internal, struct pair *ret_mapping,

@@ -9,7 +9,7 @@
 #define BAUTA_PERMIT_H
 
 #include "mapping.h"
-#include "store.h"
+#include "store_write.h"
 
 static __always_inline enum filtering permit_filtering(const struct config *cfg, __u8 proto)
 {

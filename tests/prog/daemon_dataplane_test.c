@@ -19,7 +19,7 @@
 #include "daemon/repair.h"
 #include "daemon/sweep.h"
 #include "invariant.h"
-#include "store.h"
+#include "store_write.h"
 #include "table.h"
 #include "wires.h"
 
