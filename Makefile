@@ -37,7 +37,7 @@ say = $(if $(LACKING),$(error libraries are missing ($(LACKING)): run `make deps
 pkg       = $(shell $(PKG_CONFIG) $(1) 2>/dev/null)
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 SYSTEMD   := $(call pkg,--exists libsystemd && echo libsystemd)
-LIBRARIES := libbpf libmnl libevent jansson $(SYSTEMD)
+LIBRARIES := libbpf libmnl libevent jansson inih $(SYSTEMD)
 LACKING   := $(strip $(foreach library,$(LIBRARIES),$(if $(call pkg,--exists $(library) && echo yes),,$(library))))
 
 # ---- flags ---------------------------------------------------------------------------------------------------------
@@ -279,6 +279,7 @@ install: all
 	install -d $(TO)/lib/systemd/system
 	sed 's|@SBIN@|$(PREFIX)/sbin|; s|@TYPE@|$(if $(SYSTEMD),notify,exec)|' packaging/bauta@.service \
 		>$(TO)/lib/systemd/system/bauta@.service
+	install -D -m 644 -t $(TO)/share/doc/bauta packaging/bauta.conf
 	$(if $(wildcard $(COMPLETION)),install -D -m 644 $(COMPLETION) $(TO)/share/bash-completion/completions/bauta)
 
 clean:

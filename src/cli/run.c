@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* bauta run: the daemon. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,7 @@
 #include "daemon/daemon.h"
 #include "instance.h"
 #include "settings.h"
-#include "settings_check.h"
+#include "settings_file.h"
 #include "verb.h"
 
 /* A setting without a letter has this and its number as its key. */
@@ -16,7 +17,8 @@
 
 struct run {
 	struct common common;
-	struct settings settings;
+	const char *file;
+	struct settings options;
 };
 
 static const struct origin on_command_line;
@@ -38,10 +40,16 @@ static error_t take(int key, char *arg, struct argp_state *state)
 	enum setting_id id = setting_of(key);
 	struct fault fault;
 
+	if (key == 'c') {
+		if (run->file)
+			die_usage("--config %s: given twice; one file would be accepted", arg);
+		run->file = arg;
+		return 0;
+	}
 	/* argp's own keys lie beyond */
 	if (key <= 0 || id >= NUM_SETTING)
 		return ARGP_ERR_UNKNOWN;
-	if (settings_take(&run->settings, id, &on_command_line, arg, &fault))
+	if (settings_take(&run->options, id, &on_command_line, arg, &fault))
 		die_words(&fault);
 	return 0;
 }
@@ -58,11 +66,30 @@ static void make_options(struct argp_option *option)
 			.doc = setting->help,
 		};
 	}
+	option[NUM_SETTING] = (struct argp_option){
+		.name = "config",
+		.key = 'c',
+		.arg = "FILE",
+		.doc = "Take settings from this file too; what is given as an option holds. SIGHUP reads it again",
+	};
+}
+
+/* What is wrong in a file is a usage error, as it is on the command line; that it cannot be read is none. */
+static void load(const struct run *run, struct settings *settings)
+{
+	struct fault fault;
+	int err = settings_load(run->file, &run->options, settings, &fault);
+
+	if (err == -EINVAL || err == -ERANGE)
+		die_words(&fault);
+	if (err)
+		die(&fault);
 }
 
 int verb_run(int argc, char **argv)
 {
-	static struct argp_option options[NUM_SETTING + 1];
+	static struct argp_option options[NUM_SETTING + 2];
+	static struct settings settings;
 	static struct run run;
 	const struct command command = {
 		.verb = "run",
@@ -75,11 +102,12 @@ int verb_run(int argc, char **argv)
 	struct fault fault;
 
 	make_options(options);
-	settings_init(&run.settings);
+	settings_init(&run.options);
 	command_parse(&command, argc, argv, &run);
-	if (!*run.settings.iface)
-		die_usage("run: which interface? -e IFACE is needed");
-	if (instance_name(run.settings.iface, &instance, &fault) || settings_complete(&run.settings, &fault))
+	load(&run, &settings);
+	if (!*settings.iface)
+		die_usage("run: which interface? -e IFACE is needed, or interface in a file");
+	if (instance_name(settings.iface, &instance, &fault))
 		die_words(&fault);
-	return daemon_run(&run.settings);
+	return daemon_run(&settings);
 }

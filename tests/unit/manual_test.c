@@ -13,10 +13,12 @@
 #include <string.h>
 
 #include "reason_text.h"
+#include "settings.h"
 #include "words.h"
 
 /* Where the tests are started. */
 #define MANUAL "man/bauta.8.scd"
+#define MANUAL_FILE "man/bauta.conf.5.scd"
 #define DESIGN "docs/design.md"
 
 static char *read_text(const char *path)
@@ -110,12 +112,35 @@ static void test_states(void **state)
 	free(text);
 }
 
+/* Each as an option in one manual, and as a key of the file in the other. */
+static void test_settings(void **state)
+{
+	char *manual = read_text(MANUAL), *file = read_text(MANUAL_FILE), *at = file;
+	char entry[64];
+
+	(void)state;
+	for (enum setting_id id = 0; id < NUM_SETTING; id++) {
+		snprintf(entry, sizeof(entry), "*--%s*", setting_table[id].name);
+		if (!strstr(manual, entry))
+			fail_msg(MANUAL " lacks %s", entry);
+		snprintf(entry, sizeof(entry), "\n*%s* = ", setting_table[id].name);
+		at = strstr(at, entry);
+		if (!at) {
+			fail_msg(MANUAL_FILE " lacks, or has elsewhere:%s", entry);
+			return;
+		}
+	}
+	free(manual);
+	free(file);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_manual),
 		cmocka_unit_test(test_design),
 		cmocka_unit_test(test_states),
+		cmocka_unit_test(test_settings),
 	};
 
 	return cmocka_run_group_tests_name("manual", tests, NULL, NULL);
