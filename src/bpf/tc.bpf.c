@@ -10,6 +10,7 @@
 #include "frame.h"
 #include "host_port.h"
 #include "icmp_check.h"
+#include "mss_clamp.h"
 #include "packet_report.h"
 #include "platform.h"
 #include "refuse.h"
@@ -46,6 +47,15 @@ static __always_inline bool established(struct __sk_buff *skb, __u8 direction, s
 	return true;
 }
 
+/* Puts a translation into a packet of any kind. */
+static __always_inline void apply_all(struct __sk_buff *skb, const struct packet *pkt, struct decision *decision)
+{
+	if (reason_verdict(decision->reason) == VERDICT_TRANSLATED)
+		apply(skb, pkt, decision);
+	if (reason_verdict(decision->reason) == VERDICT_TRANSLATED)
+		mss_clamp(skb, pkt, decision);
+}
+
 SEC("tc")
 int bauta_egress(struct __sk_buff *skb)
 {
@@ -71,8 +81,7 @@ int bauta_egress_slow(struct __sk_buff *skb)
 	}
 	decision.reason =
 		icmp_check_parse(skb, &pkt) ? translate_outbound(skb, &pkt, packet_origin(skb), &decision) : pkt.bad;
-	if (reason_verdict(decision.reason) == VERDICT_TRANSLATED)
-		apply(skb, &pkt, &decision);
+	apply_all(skb, &pkt, &decision);
 	/* a RST is sent without a socket, to whoever knocks at a closed port */
 	if (decision.reason == PASSED_HOST && !(pkt.tcp_flags & LIFE_RST))
 		host_port_see(&pkt.tuple);
@@ -122,8 +131,7 @@ int bauta_ingress_slow(struct __sk_buff *skb)
 		decision.inbound = 1;
 		decision.reason = icmp_check_parse(skb, &pkt) ? translate_inbound(skb, &pkt, &decision) : pkt.bad;
 	}
-	if (reason_verdict(decision.reason) == VERDICT_TRANSLATED)
-		apply(skb, &pkt, &decision);
+	apply_all(skb, &pkt, &decision);
 	if (decision.reason == DROPPED_UNSOLICITED)
 		unsolicited_note(skb, &pkt);
 	account(&pkt, &decision, ORIGIN_FORWARDED);
