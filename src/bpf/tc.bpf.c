@@ -14,6 +14,7 @@
 #include "packet_report.h"
 #include "platform.h"
 #include "refuse.h"
+#include "route_hide.h"
 #include "scratch.h"
 #include "socket.h"
 #include "stage.h"
@@ -54,6 +55,8 @@ static __always_inline void apply_all(struct __sk_buff *skb, const struct packet
 		apply(skb, pkt, decision);
 	if (reason_verdict(decision->reason) == VERDICT_TRANSLATED)
 		mss_clamp(skb, pkt, decision);
+	if (reason_verdict(decision->reason) == VERDICT_TRANSLATED && !decision->inbound)
+		route_hide(skb, pkt, decision);
 }
 
 SEC("tc")

@@ -84,6 +84,9 @@ const struct reason_text reason_text[] = {
 						     "seconds, unless an internal host has sent one too"),
 	[DROPPED_FRAGMENT] = PLAIN("fragment", "a later fragment from inside whose datagram's first fragment is not "
 					       "known, and that could not be held"),
+	[DROPPED_SOURCE_ROUTE] =
+		PLAIN("source-route",
+		      "from inside with a source route, an IP option that would show addresses of the inside"),
 	[DROPPED_MULTICAST] = PLAIN("dropped-multicast", "multicast or broadcast from inside is not translated"),
 	[DROPPED_MARTIAN] = PLAIN("martian", "forwarded from or to an address that no host can have"),
 	[DROPPED_RACE] =

@@ -48,11 +48,13 @@ static __always_inline bool translate_packet(const struct packet *pkt, __u8 dire
 	return true;
 }
 
-/* Whether the packet may need no more than its session: a whole packet with ports or a query identifier. Not a SYN: there is
- * more to be looked at when a connection begins.
+/* Whether the packet may need no more than its session: a whole packet with ports or a query identifier, without IP options.
+ * Not a SYN: there is more to be looked at when a connection begins.
  */
 static __always_inline bool translate_is_plain(const struct packet *pkt, __u8 direction)
 {
+	if (pkt->l4 - pkt->l3 != sizeof(struct iphdr))
+		return false;
 	switch ((enum packet_kind)pkt->kind) {
 	case PACKET_TCP:
 		return !pkt->first_fragment && !(pkt->tcp_flags & LIFE_SYN);
