@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "gateway.h"
+#include "store_write.h"
 
 #define NUM_BUCKETS 1024
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "invariant.h"
+#include "store_write.h"
 #include "world.h"
 
 #define NUM_BUCKETS 64

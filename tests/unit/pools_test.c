@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "daemon/pools.h"
+#include "store_write.h"
 #include "world.h"
 
 #define NUM_BUCKETS 64

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "contract.h"
+#include "pool.h"
 #include "port.h"
 #include "ranges.h"
 #include "world.h"

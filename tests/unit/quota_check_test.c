@@ -11,6 +11,7 @@
 
 #include "quota.h"
 #include "quota_check.h"
+#include "store_write.h"
 #include "usage.h"
 #include "world.h"
 

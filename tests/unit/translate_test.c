@@ -8,6 +8,7 @@
 
 #include "gateway.h"
 #include "session.h"
+#include "store_write.h"
 
 #define ROUTER "192.168.0.1" /* the host's address inside */
 #define ANY "0.0.0.0"
