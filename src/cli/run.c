@@ -91,6 +91,7 @@ int verb_run(int argc, char **argv)
 	static struct argp_option options[NUM_SETTING + 2];
 	static struct settings settings;
 	static struct run run;
+	struct daemon_source source = { .options = &run.options };
 	const struct command command = {
 		.verb = "run",
 		.doc = "Masquerade everything that is forwarded out of an interface behind the machine's own IPv4 "
@@ -109,5 +110,6 @@ int verb_run(int argc, char **argv)
 		die_usage("run: which interface? -e IFACE is needed, or interface in a file");
 	if (instance_name(settings.iface, &instance, &fault))
 		die_words(&fault);
-	return daemon_run(&settings);
+	source.file = run.file;
+	return daemon_run(&settings, &source);
 }

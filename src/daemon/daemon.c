@@ -32,6 +32,7 @@
 #include "log.h"
 #include "precheck.h"
 #include "repair.h"
+#include "settings_file.h"
 #include "sweep.h"
 #include "systemd.h"
 #include "unsolicited.h"
@@ -53,7 +54,9 @@ enum watched {
 };
 
 struct daemon {
-	const struct settings *settings;
+	const struct daemon_source *source;
+	const struct settings *settings; /* in force */
+	struct settings read[2];         /* one of them may be in force, the other is written */
 	struct instance instance;
 	int lock;
 	struct follow follow;
@@ -91,12 +94,62 @@ static void look_for_trouble(const struct daemon *daemon)
 	precheck_report(&precheck);
 }
 
+/* "filtering, timeout" */
+static void list_changed(const struct settings *one, const struct settings *other, char *text, size_t size)
+{
+	size_t len = 0;
+
+	for (enum setting_id id = 0; id < NUM_SETTING && len < size; id++)
+		if (!settings_agree(one, other, id))
+			len += snprintf(text + len, size - len, "%s%s", len ? ", " : "", setting_table[id].name);
+}
+
+static int check_fixed(const struct settings *old, const struct settings *new, struct fault *fault)
+{
+	char setting[SETTING_TEXT];
+
+	for (enum setting_id id = 0; id < NUM_SETTING; id++)
+		if (setting_table[id].fixed && !settings_agree(old, new, id))
+			return fault_set(fault, EINVAL,
+					 "%s cannot be changed while bauta runs; stop it and start it again, or set it "
+					 "as it was",
+					 settings_given(new, id) ? setting_refer(id, &new->from[id], setting)
+								 : setting_table[id].name);
+	return 0;
+}
+
+/* All of the file takes effect, or nothing. */
+static int read_settings_again(struct daemon *daemon)
+{
+	const struct settings *old = daemon->settings;
+	struct settings *new = &daemon->read[old == &daemon->read[0]];
+	char changed[400] = "nothing";
+	struct fault fault;
+	int err;
+
+	err = settings_load(daemon->source->file, daemon->source->options, new, &fault);
+	if (!err)
+		err = check_fixed(old, new, &fault);
+	if (!err)
+		err = follow_settings(&daemon->follow, new, &fault);
+	if (err) {
+		log_error("%s; all settings stay as they were", fault.text);
+		return err;
+	}
+	daemon->settings = new;
+	list_changed(old, new, changed, sizeof(changed));
+	log_info("%s: read %s again; changed: %s", new->iface, daemon->source->file, changed);
+	return 0;
+}
+
 static void look_at_everything(evutil_socket_t signal, short what, void *context)
 {
 	struct daemon *daemon = context;
 
 	(void)signal;
 	(void)what;
+	if (daemon->source->file && read_settings_again(daemon))
+		return;
 	follow_addresses(&daemon->follow);
 	follow_poll(&daemon->follow);
 	look_for_trouble(daemon);
@@ -364,7 +417,7 @@ static bool was_there_before(const struct daemon *daemon)
 	return opened ? daemon->dataplane.adopted : access(daemon->instance.pins, F_OK) == 0;
 }
 
-int daemon_run(const struct settings *settings)
+int daemon_run(const struct settings *settings, const struct daemon_source *source)
 {
 	static struct daemon daemon;
 	struct fault fault;
@@ -373,6 +426,7 @@ int daemon_run(const struct settings *settings)
 	log_open();
 	signal(SIGPIPE, SIG_IGN);
 	daemon.settings = settings;
+	daemon.source = source;
 	hold_signals(SIG_BLOCK);
 	err = start(&daemon, &fault);
 	if (err) {
@@ -386,7 +440,7 @@ int daemon_run(const struct settings *settings)
 	event_base_dispatch(daemon.base);
 	hold_signals(SIG_BLOCK);
 	systemd_stopping();
-	err = finish(&daemon, settings->keep, &fault);
+	err = finish(&daemon, daemon.settings->keep, &fault);
 	if (err) {
 		log_error("%s", fault.text);
 		return EXIT_FAILURE;

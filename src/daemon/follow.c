@@ -510,6 +510,70 @@ void follow_addresses(struct follow *follow)
 	release_pools(follow);
 }
 
+/* ---- other settings --------------------------------------------------------------------------------------------- */
+
+/* What was missing before does not stand in the way of other changes. */
+static int check_settings(struct follow *follow, const struct settings *old, struct fault *fault)
+{
+	const struct externals *externals = &follow->externals;
+	bool other_external = !settings_agree(follow->settings, old, SETTING_EXTERNAL);
+	int err = 0;
+
+	if (other_external && externals->num_missing)
+		err = externals_fault(externals, follow->settings, fault);
+	if (!err && other_external)
+		err = check_pools(follow, fault);
+	if (!err)
+		err = settings_check_external(follow->settings, externals->addr, externals->num, fault);
+	if (!err)
+		err = read_ports(follow, fault);
+	return err;
+}
+
+static void end_foreign(struct follow *follow)
+{
+	__u64 ended = sweep_flush_foreign(follow->sweep);
+	char text[EXTERNALS_TEXT];
+	struct fault fault;
+
+	log_info("%s masquerades as %s now; %llu sessions of other addresses were ended", follow->settings->iface,
+		 follow_external_text(follow, text), ended);
+	if (configure_unused(follow, &fault))
+		complain(&follow->external_complaint, &fault);
+	release_pools(follow);
+}
+
+int follow_settings(struct follow *follow, const struct settings *settings, struct fault *fault)
+{
+	struct config before;
+	struct follow old;
+	int err;
+
+	/* what has changed by itself is told as such */
+	follow_addresses(follow);
+	old = *follow;
+	before = follow->dataplane->table.config;
+	follow->settings = settings;
+	err = externals_read(follow->ask, settings, &follow->addresses, &follow->externals);
+	if (err)
+		fault_set_errno(fault, -err, "cannot read the addresses of this machine");
+	if (!err)
+		err = check_settings(follow, old.settings, fault);
+	if (!err)
+		err = configure(follow, fault);
+	if (err) {
+		*follow = old;
+		if (before.generation != follow->dataplane->table.config.generation)
+			put_in_force(follow, &before, &(struct fault){});
+		return err;
+	}
+	follow->ports_complaint.text[0] = '\0';
+	warn_of_left_out(follow, old.num_left_out);
+	if (memcmp(&old.externals, &follow->externals, sizeof(old.externals)) != 0)
+		end_foreign(follow);
+	return 0;
+}
+
 /* An interface is back, and not all of the external addresses: they have had time enough. */
 static void poll_return(struct follow *follow)
 {

@@ -47,6 +47,11 @@ int follow_start(struct follow *follow, struct dataplane *dataplane, struct swee
 /* Interface and addresses may have changed: reads them anew and acts. */
 void follow_addresses(struct follow *follow);
 
+/* Other settings, of the same interface, take effect at once, and sessions go on; those of an address that is no longer ours
+ * end. On failure everything is as it was. The settings have to last until the next ones have taken effect.
+ */
+int follow_settings(struct follow *follow, const struct settings *settings, struct fault *fault);
+
 /* The kernel's own port ranges may have changed, or its routes, or somebody may have taken our filters away. */
 void follow_poll(struct follow *follow);
 
