@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Every type and code of ICMP: which are translated, which end at the gateway, and that none of them harms a session."""
+"""Every type and code of ICMP: which are translated, which end at the gateway, and that none harms a session."""
 
 import socket
 
@@ -92,7 +92,8 @@ def test_other_types_cross_in_neither_direction(lab, bauta):
         flow.tell_b((kind, 0), flow.got())
         assert heard.recv(2048)[20] == kind
     lab.settle()
-    assert {packet[ICMP].type for packet in at_a.packets(match(proto="icmp")) + at_b.packets(match(proto="icmp"))} <= {0}
+    seen_there = at_a.packets(match(proto="icmp")) + at_b.packets(match(proto="icmp"))
+    assert {packet[ICMP].type for packet in seen_there} <= {0}  # the answers to settle()
     assert bauta.drops()["icmp-type"]["packets"] == len(OTHERS)
     flow.talk()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""IP options that tell the way of a packet: nothing that the inside wrote into them is seen outside (RFC 3022 §4.6)."""
+"""IP options that tell the way of a packet: what the inside wrote there is not seen outside (RFC 3022 §4.6)."""
 
 import socket
 import struct
@@ -75,7 +75,7 @@ def test_timestamps_alone_stay(lab, bauta):
 @pytest.mark.parametrize("kind", [131, 137], ids=["loose", "strict"])
 @pytest.mark.parametrize("accept", [0, 1])
 def test_source_route_does_not_leave(lab, bauta, kind, accept):
-    """RFC 5508 §7.3. The kernel stops them, unless it is told to accept them: then we stop those that it would forward."""
+    """RFC 5508 §7.3. The kernel stops them; if it is told to accept them, we stop those that it would forward."""
     for host in (lab.I, lab.R):
         for where in ("all", "eth0", "eth1"):
             host.sysctl(f"net.ipv4.conf.{where}.accept_source_route", accept)
