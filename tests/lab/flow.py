@@ -1,71 +1,56 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A UDP flow that A has with B through the gateway, its packets as both sides know them, and ICMP errors about them."""
+"""Crafted flows: between an internal and an external host whose kernels know nothing of them, a packet at a time."""
 
-import struct
+import itertools
 
-from packet import internet_sum
-from scapy.layers.inet import IP, UDP
-from scapy.packet import Raw
-from talk import ask
+from packet import match
+from scapy.layers.inet import IP, TCP, UDP
 
-ROUTER = "203.0.113.7"  # outside, on no way that B's packets take
-INNER_ROUTER = "192.168.0.77"
+INSIDE, OUTSIDE = "192.168.0.77", "192.0.2.77"
 
-
-def message(kind, quote, rest=0, checksum=None):
-    """An ICMP message: (type, code), the word behind the checksum, what is quoted."""
-    raw = struct.pack("!BBHI", *kind, 0, rest) + bytes(quote)
-    if checksum is None:
-        checksum = 0xFFFF - internet_sum(raw)
-    return raw[:2] + struct.pack("!H", checksum) + raw[4:]
+_marks = itertools.count(1)
 
 
 class Flow:
-    """A:5000 with B:7000."""
+    """out() and back() send a packet and wait until it arrives at the other end, translated."""
 
-    def __init__(self, lab):
-        self.lab = lab
-        self.server = lab.B.udp(7000)
-        self.client = lab.A.udp(5000, remote=(lab.B.address, 7000))
-        self.external = None
+    def __init__(self, lab, bauta, proto="tcp", sport=5000, dport=7000):
+        self.lab, self.bauta, self.proto, self.sport, self.dport = lab, bauta, proto, sport, dport
+        lab.phantom(lab.A, INSIDE)
+        lab.phantom(lab.B, OUTSIDE)
+        self.at_a, self.at_b = lab.capture(lab.A), lab.capture(lab.B)
+        self.port = None
 
-    def start(self):
-        self.external = ask(self.client, self.server)
+    def packet(self, src, dst, sport, dport, flags, data):
+        ip = IP(src=src, dst=dst, id=next(_marks) & 0xFFFF)
+        if self.proto == "udp":
+            return ip / UDP(sport=sport, dport=dport) / data
+        return ip / TCP(sport=sport, dport=dport, flags=flags, seq=1000, ack=2000 if "A" in flags else 0) / data
+
+    def out(self, flags="", data=b""):
+        sent = self.packet(INSIDE, OUTSIDE, self.sport, self.dport, flags, data)
+        self.lab.A.send(sent)
+        got = self.at_b.one(match(src=self.lab.R.external, where=lambda p: p.id == sent.id and p.proto != 1))
+        self.port = got.sport
+        return got
+
+    def send_back(self, flags="", data=b""):
+        sent = self.packet(OUTSIDE, self.lab.R.external, self.dport, self.port, flags, data)
+        self.lab.B.send(sent)
+        return sent
+
+    def back(self, flags="", data=b""):
+        sent = self.send_back(flags, data)
+        return self.at_a.one(match(src=OUTSIDE, dst=INSIDE, where=lambda p: p.id == sent.id and p.proto != 1))
+
+    def establish(self):
+        self.out("S")
+        self.back("SA")
+        self.out("A")
         return self
 
-    def talk(self):
-        """A question and its answer, whatever errors the sockets have been told of meanwhile."""
-        for sock in (self.client, self.server):
-            while sock.getsockopt(1, 4):  # SOL_SOCKET, SO_ERROR
-                pass
-        assert ask(self.client, self.server) == self.external
-
-    def sent(self, **fields):
-        """What B got from A, as an error of any router outside would quote it."""
-        address, port = self.external
-        return IP(src=address, dst=self.lab.B.address, ttl=61, **fields) / UDP(sport=port, dport=7000) / b"question"
-
-    def sent_by_a(self, **fields):
-        """The same, as A sent it."""
-        return IP(src=self.lab.A.address, dst=self.lab.B.address, ttl=61, **fields) / UDP(
-            sport=5000, dport=7000) / b"question"
-
-    def got(self, **fields):
-        """What A got from B, as an error from inside would quote it."""
-        return IP(src=self.lab.B.address, dst=self.lab.A.address, ttl=61, **fields) / UDP(
-            sport=7000, dport=5000) / b"noitseuq"
-
-    def got_by_r(self, **fields):
-        """The same, as B sent it."""
-        address, port = self.external
-        return IP(src=self.lab.B.address, dst=address, ttl=61, **fields) / UDP(sport=7000, dport=port) / b"noitseuq"
-
-    def tell_a(self, kind, quote, rest=0, checksum=None, source=ROUTER):
-        """An error from outside; what A should be told by it comes out of R's inside."""
-        error = IP(src=source, dst=self.lab.R.external, proto=1) / Raw(message(kind, quote, rest, checksum))
-        self.lab.B.send(error)
-
-    def tell_b(self, kind, quote, rest=0, checksum=None, source=INNER_ROUTER):
-        """An error from inside."""
-        error = IP(src=source, dst=self.lab.B.address, proto=1) / Raw(message(kind, quote, rest, checksum))
-        self.lab.A.send(error)
+    def session(self):
+        """As `bauta show sessions` tells it, or None."""
+        found = self.bauta.sessions(f"proto={self.proto}", f"remote={OUTSIDE}:{self.dport}", f"internal={INSIDE}")
+        assert len(found) < 2, found
+        return found[0] if found else None

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Segments of connections that the gateway does not know (RFC 5382 §5), and what both ends are told when it forgets one."""
+"""Segments of connections that the gateway does not know (RFC 5382 §5), and what both ends are told when it forgets
+one."""
 
 import errno
 import socket

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""SYNs from outside that nobody has asked for: no answer for six seconds, then one, unless the inside has called too (RFC 5382
-REQ-4)."""
+"""SYNs from outside that nobody has asked for: no answer for six seconds, then one, unless the inside has called too
+(RFC 5382 REQ-4)."""
 
 import errno
 import struct
@@ -157,7 +157,7 @@ def flood(lab, num):
 
 
 def test_flood_is_bounded(lab):
-    """Of a hundred thousand at once, some are answered, the rest are not; a connection that is there does not notice."""
+    """Of a hundred thousand at once, some are answered, the rest not; a connection that is there does not notice."""
     lab.meet()
     bauta = lab.use(Bauta("50000-50009"))
     lab.R.ip(f"route add 10.98.0.0/15 via {lab.B.address}")
