@@ -150,7 +150,7 @@ def flood(lab, num):
     """SYNs from that many addresses, as bytes."""
     template = bytearray(bytes(syn(lab, 50003, source="10.98.0.0")))
     for number in range(num):
-        struct.pack_into("!IH", template, 12, 0x0A620000 + number, struct.unpack_from("!H", template, 16)[0])
+        struct.pack_into("!I", template, 12, 0x0A620000 + number)
         struct.pack_into("!H", template, 10, 0)
         struct.pack_into("!H", template, 10, ~internet_sum(bytes(template[:20])) & 0xFFFF)
         yield bytes(template)
