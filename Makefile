@@ -236,7 +236,7 @@ format:
 
 # ---- everything from nothing ---------------------------------------------------------------------------------------
 
-.PHONY: deps check demo bench bench-ports bench-store fuzz install clean help
+.PHONY: deps check conformance demo bench bench-ports bench-store fuzz install clean help
 STAGES := $(addprefix check-,build format lint unit kernel prog lab kernels)
 .PHONY: $(STAGES)
 
@@ -258,6 +258,10 @@ fuzz: deps
 demo: deps
 	$(REMAKE) all
 	@demo/run
+
+conformance: deps
+	$(REMAKE) all
+	@tests/conformance/run $(CONFORMANCE)
 
 bench: deps
 	$(REMAKE) all bench-programs
@@ -292,6 +296,8 @@ help:
 		'make demo          deps, build, then the two experiments with real programs (as root)' \
 		'make check         deps, then every check (as root); single stages:' \
 		'                   $(STAGES)' \
+		'make conformance   the requirements of docs/requirements.md, put to bauta and to nftables (as root);' \
+		'                   CONFORMANCE="-k RFC5382 -v": options of tests/conformance/run' \
 		'make fuzz          every fuzz target for FUZZ_TIME=$(FUZZ_TIME) seconds' \
 		'make bench         the packet path and the choice of ports against plain forwarding and nftables' \
 		'                   make bench-ports: the ports; make bench-store: the table; BENCH=--quick: options' \

@@ -39,6 +39,7 @@ def test_rows_belong_to_their_rfc():
     ("`mapping.two_hosts_with_one_source_port`", "`map.two_hosts`", "no tests/lab/map_test.py"),
     ("`unit:session`", "`unit:seson`", "no tests/unit/seson_test.c"),
     ("`unit:session`", "`conformance:nothing`", "no probe nothing"),
+    ("`conformance:udp_hairpin`", "", "also held up by `conformance:udp_hairpin`"),
     ("| done |", "| mostly |", "no state: mostly"),
     ("| MUST |", "| MUSTN'T |", "no level: MUSTN'T"),
     (row("REQ-5"), "", "RFC 4787 REQ-5 has no row"),
