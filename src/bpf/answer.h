@@ -18,6 +18,9 @@
 #include "platform.h"
 #include "rewrite.h"
 
+/* Type and code of an ICMP error in one. */
+#define ANSWER_ICMP(type, code) ((type) << 8 | (code))
+
 /* RFC 1812 §4.3.2.3: as much of the packet as fits into 576 bytes. */
 #define ANSWER_MAX_QUOTE (576 - sizeof(struct iphdr) - sizeof(struct icmp_header))
 #define ANSWER_CHUNK 64
@@ -157,12 +160,16 @@ static __always_inline void answer_fill_ip(struct iphdr *ip, __u8 proto, __u32 t
 	ip->check = ~checksum_fold64(bpf_csum_diff(NULL, 0, (__be32 *)ip, sizeof(*ip), 0));
 }
 
-/* Makes the packet an ICMP error about itself, from `src` to its sender. 0, or negative: then it is fit for nothing.
- * Shrinking comes first: it also linearises the packet, and ends its being GSO.
+/* Makes the packet an ICMP error about itself, from `src` to its sender; `mtu`: of a packet that is too big, else 0. 0, or
+ * negative: then it is fit for nothing. Shrinking comes first: it also linearises the packet, and ends its being GSO.
  */
-static SLOW_PATH int answer_make_icmp(struct __sk_buff *skb, const struct packet *pkt, __u8 code, __be32 src)
+static SLOW_PATH int answer_make_icmp(struct __sk_buff *skb, const struct packet *pkt, __u16 type_code, __u16 mtu,
+				      __be32 src)
 {
-	struct icmp_head head = { .icmp = { .type = ICMP_TYPE_UNREACHABLE, .code = code } };
+	/* RFC 1191 §4: the MTU has the place of a query's sequence number */
+	struct icmp_head head = {
+		.icmp = { .type = type_code >> 8, .code = type_code, .sequence = cpu_to_be16(mtu) },
+	};
 	struct iphdr ip;
 	__u32 quote_len;
 	__s64 sum;
@@ -189,7 +196,7 @@ static SLOW_PATH int answer_make_icmp(struct __sk_buff *skb, const struct packet
 		return -1;
 	head.ip.tos = ip.tos & 0xfc; /* RFC 5508 §7.7: the class of what was sent, and nothing of its ECN */
 	answer_fill_ip(&head.ip, IPPROTO_ICMP, sizeof(head) + quote_len, src, pkt->tuple.src);
-	head.icmp.checksum = ~checksum_fold64(sum + cpu_to_be16(ICMP_TYPE_UNREACHABLE << 8 | code));
+	head.icmp.checksum = ~checksum_fold64(sum + cpu_to_be16(type_code) + cpu_to_be16(mtu));
 	if (bpf_skb_store_bytes(skb, pkt->l3, &head, sizeof(head), 0))
 		return -1;
 	return pkt->l3 ? answer_swap_macs(skb) : 0;

@@ -28,8 +28,10 @@ static __always_inline int refuse_by_the_way_it_came(struct __sk_buff *skb)
 }
 
 /* Tells the internal client by an ICMP error, from the address that the machine has there. */
-static __always_inline int refuse_client(struct __sk_buff *skb, const struct packet *pkt, __u8 code)
+static __always_inline int refuse_client(struct __sk_buff *skb, const struct packet *pkt,
+					 const struct decision *decision, __u8 code)
 {
+	__u16 type_code = ANSWER_ICMP(reason_icmp_type(decision->reason), code);
 	__u32 ifindex = skb->ingress_ifindex;
 	__be32 *src = bpf_map_lookup_elem(&gateways, &ifindex);
 	struct limit *limit;
@@ -37,7 +39,7 @@ static __always_inline int refuse_client(struct __sk_buff *skb, const struct pac
 	if (!src)
 		return TC_ACT_SHOT;
 	limit = report_limit(LIMIT_ICMP, LIMIT_ICMP_PER_S);
-	if (!limit || answer_make_icmp(skb, pkt, code, *src))
+	if (!limit || answer_make_icmp(skb, pkt, type_code, decision->mtu, *src))
 		return TC_ACT_SHOT;
 	return refuse_by_the_way_it_came(skb);
 }
@@ -57,7 +59,8 @@ static __always_inline int refuse_host(struct __sk_buff *skb, const struct packe
 		     (pkt->kind == PACKET_TCP && (pkt->tcp_flags & LIFE_TCP_MASK) == LIFE_SYN);
 
 	if (reset ? answer_make_reset(skb, pkt)
-		  : answer_make_icmp(skb, pkt, ICMP_CODE_ADMIN_PROHIBITED, pkt->tuple.dst))
+		  : answer_make_icmp(skb, pkt, ANSWER_ICMP(ICMP_TYPE_UNREACHABLE, ICMP_CODE_ADMIN_PROHIBITED), 0,
+				     pkt->tuple.dst))
 		return TC_ACT_SHOT;
 	skb->mark = ANSWER_MARK;
 	return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
@@ -76,7 +79,7 @@ static SLOW_PATH int refuse(struct __sk_buff *skb, const struct packet *pkt, con
 	if (decision->reason == REFUSED_MID_STREAM)
 		return refuse_segment(skb, pkt);
 	code = cfg ? reason_icmp_code(decision->reason, cfg->icmp) : -1;
-	return code < 0 ? TC_ACT_SHOT : refuse_client(skb, pkt, code);
+	return code < 0 ? TC_ACT_SHOT : refuse_client(skb, pkt, decision, code);
 }
 
 #endif

@@ -17,6 +17,8 @@ struct decision {
 	__u8 inbound;    /* rewrite the destination, else the source */
 	__u8 owner_kind; /* of a refusal: who is in the way (enum owner_kind) */
 	__u8 unused;
+	__u16 mtu; /* of REFUSED_TOO_BIG */
+	__u16 unused_too;
 	struct endpoint new; /* of a translation: the new endpoint, also in the quote of an ICMP error */
 	struct endpoint owner;
 };
