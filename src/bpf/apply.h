@@ -7,6 +7,9 @@
 #include "platform.h"
 #include "rewrite.h"
 
+/* Set before load, in programs that are at ingress only. */
+const volatile bool only_ingress;
+
 /* Changes a transport checksum that may be partial, or summed by the device: the helper knows. */
 static __always_inline bool apply_checksum(struct __sk_buff *skb, const struct packet *pkt,
 					   const struct decision *decision)
@@ -22,7 +25,7 @@ static __always_inline bool apply_checksum(struct __sk_buff *skb, const struct p
 
 /* Writes a TCP or UDP packet whose checksum stands in it, complete, without any helper. Where the receiving device has
  * summed the packet (CHECKSUM_COMPLETE), that sum has to follow the bytes: checksum and port; those of the IP header
- * cancel out. On the way out there is no such sum.
+ * cancel out. At egress there is no such sum.
  */
 static __always_inline bool apply_direct(struct __sk_buff *skb, const struct packet *pkt,
 					 const struct decision *decision, __u16 before)
@@ -35,7 +38,7 @@ static __always_inline bool apply_direct(struct __sk_buff *skb, const struct pac
 
 	if (!rewrite(pkt, data, data_end, decision, REWRITE_CHECKSUM))
 		return false;
-	if (!decision->inbound)
+	if (!decision->inbound && !only_ingress)
 		return true;
 	if ((void *)(checksum + 1) > data_end)
 		return false;

@@ -6,6 +6,7 @@
 #include "daemon/attach.h"
 #include "daemon/cgroup.h"
 #include "daemon/dataplane.h"
+#include "daemon/inner_hook.h"
 #include "external_list.h"
 #include "ranges.h"
 #include "sheet.h"
@@ -36,6 +37,21 @@ static json_t *count_held_back(const struct table *table)
 	return json_integer(limits[LIMIT_ICMP].suppressed_ever);
 }
 
+/* The interfaces that the hairpin program is at. */
+static json_t *list_inner(const struct instance *instance)
+{
+	json_t *list = json_array();
+	char name[IF_NAMESIZE];
+	__u32 *ifindex;
+	int num = inner_hook_list(instance, &ifindex);
+
+	for (int i = 0; i < num; i++)
+		if (inner_hook_is_at(instance, ifindex[i]) && if_indextoname(ifindex[i], name))
+			json_array_append_new(list, json_string(name));
+	free(ifindex);
+	return list;
+}
+
 int show_status(struct show *show, struct fault *fault)
 {
 	const struct config *config = &show->table.config;
@@ -50,15 +66,15 @@ int show_status(struct show *show, struct fault *fault)
 	text = ranges_format(&ranges);
 	if (!text)
 		return fault_set_errno(fault, ENOMEM, "cannot show the status");
-	record = json_pack("{s:s, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:o, s:o, s:o, s:i}", "interface",
-			   show->instance.iface, "external", external_first(config), "externals", external_list(config),
-			   "ranges", text, "sessions", (json_int_t)header->num_sessions, "mappings",
-			   (json_int_t)header->num_mappings, "capacity", (json_int_t)dataplane_capacity(&dataplane),
-			   "created", (json_int_t)header->num_created, "stashed", header->num_stashed, "crowds",
-			   table_count_crowds(&show->table), "quota_hosts", table_count_quotas(&show->table),
-			   "answers_held_back", count_held_back(&show->table), "hooks",
-			   list_hooks(&show->instance, header->ifindex), "daemon",
-			   daemon > 0 ? json_integer(daemon) : json_null(), "clock_factor", header->clock.factor);
+	record = json_pack(
+		"{s:s, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:i}", "interface",
+		show->instance.iface, "external", external_first(config), "externals", external_list(config), "ranges",
+		text, "sessions", (json_int_t)header->num_sessions, "mappings", (json_int_t)header->num_mappings,
+		"capacity", (json_int_t)dataplane_capacity(&dataplane), "created", (json_int_t)header->num_created,
+		"stashed", header->num_stashed, "crowds", table_count_crowds(&show->table), "quota_hosts",
+		table_count_quotas(&show->table), "answers_held_back", count_held_back(&show->table), "hooks",
+		list_hooks(&show->instance, header->ifindex), "hairpin", list_inner(&show->instance), "daemon",
+		daemon > 0 ? json_integer(daemon) : json_null(), "clock_factor", header->clock.factor);
 	free(text);
 	record_print(record, show->json);
 	return 0;

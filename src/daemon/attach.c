@@ -29,9 +29,18 @@ static const struct hook {
 	[ATTACH_EGRESS] = { "bauta_egress", TCX_EGRESS, BPF_TC_EGRESS, TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS) },
 };
 
+/* At the interfaces that lead inside. */
+static const struct hook inner_hook = {
+	"bauta_hairpin",
+	TCX_INGRESS,
+	BPF_TC_INGRESS,
+	TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS),
+};
+
 /* What stands at one hook. */
 struct filters {
 	const struct hook *hook;
+	__u32 handle;
 	unsigned int ours;
 	unsigned int others;
 	bool taken; /* somebody else's filter stands where ours would */
@@ -87,22 +96,23 @@ static int take_filter(const struct nlmsghdr *message, void *context)
 	}
 	if (!our_place)
 		return MNL_CB_OK;
-	if (info->tcm_handle == ATTACH_HANDLE && is_program(attr[1], filters->hook->program)) {
+	if (info->tcm_handle == filters->handle && is_program(attr[1], filters->hook->program)) {
 		filters->ours++;
 	} else {
 		filters->others++;
-		filters->taken |= info->tcm_handle == ATTACH_HANDLE;
+		filters->taken |= info->tcm_handle == filters->handle;
 	}
 	return MNL_CB_OK;
 }
 
-static int read_filters(struct mnl_socket *socket, __u32 ifindex, const struct hook *hook, struct filters *ret_filters)
+static int read_filters(struct mnl_socket *socket, __u32 ifindex, const struct hook *hook, __u32 handle,
+			struct filters *ret_filters)
 {
 	char buffer[256];
 	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
 	struct tcmsg *info;
 
-	*ret_filters = (struct filters){ .hook = hook };
+	*ret_filters = (struct filters){ .hook = hook, .handle = handle };
 	request->nlmsg_type = RTM_GETTFILTER;
 	request->nlmsg_flags = NLM_F_DUMP;
 	info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
@@ -120,7 +130,19 @@ static int read_hooks(__u32 ifindex, struct filters ret_filters[NUM_ATTACH_HOOK]
 	if (err)
 		return err;
 	for (int i = 0; i < NUM_ATTACH_HOOK && !err; i++)
-		err = read_filters(socket, ifindex, &hooks[i], &ret_filters[i]);
+		err = read_filters(socket, ifindex, &hooks[i], ATTACH_HANDLE, &ret_filters[i]);
+	netlink_close(socket);
+	return err;
+}
+
+static int read_inner(__u32 ifindex, __u32 handle, struct filters *ret_filters)
+{
+	struct mnl_socket *socket;
+	int err = netlink_open(&socket);
+
+	if (err)
+		return err;
+	err = read_filters(socket, ifindex, &inner_hook, handle, ret_filters);
 	netlink_close(socket);
 	return err;
 }
@@ -210,19 +232,19 @@ static int destroy_qdisc(__u32 ifindex)
 
 /* ---- filters -------------------------------------------------------------------------------------------------- */
 
-static int attach(__u32 ifindex, const struct hook *hook, int program, bool replace)
+static int attach(__u32 ifindex, const struct hook *hook, __u32 handle, int program, bool replace)
 {
 	LIBBPF_OPTS(bpf_tc_hook, where, .ifindex = ifindex, .attach_point = hook->point);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = program, .handle = ATTACH_HANDLE, .priority = ATTACH_PRIORITY,
+	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = program, .handle = handle, .priority = ATTACH_PRIORITY,
 		    .flags = replace ? BPF_TC_F_REPLACE : 0);
 
 	return bpf_tc_attach(&where, &opts);
 }
 
-static int detach(__u32 ifindex, const struct hook *hook)
+static int detach(__u32 ifindex, const struct hook *hook, __u32 handle)
 {
 	LIBBPF_OPTS(bpf_tc_hook, where, .ifindex = ifindex, .attach_point = hook->point);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = ATTACH_HANDLE, .priority = ATTACH_PRIORITY);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = handle, .priority = ATTACH_PRIORITY);
 
 	return bpf_tc_detach(&where, &opts);
 }
@@ -251,7 +273,7 @@ static int attach_filters(const char *iface, __u32 ifindex, const int program[NU
 				"other would be accepted",
 				iface, ATTACH_PRIORITY, ATTACH_HANDLE);
 		else
-			err = attach(ifindex, &hooks[i], program[i], filters[i].ours);
+			err = attach(ifindex, &hooks[i], ATTACH_HANDLE, program[i], filters[i].ours);
 		if (err && !filters[i].taken)
 			fault_set_errno(fault, -err, "cannot attach %s to %s", hooks[i].program, iface);
 		if (err)
@@ -263,7 +285,7 @@ undo:
 	/* A filter that was there before stays, in its new form: packets depend on it. */
 	while (--i >= 0)
 		if (!filters[i].ours)
-			detach(ifindex, &hooks[i]);
+			detach(ifindex, &hooks[i], ATTACH_HANDLE);
 	if (created)
 		destroy_qdisc(ifindex);
 	return err;
@@ -288,7 +310,7 @@ static int remove_filters(const char *iface, __u32 ifindex, bool qdisc_ours, uns
 		others += filters[i].others;
 		if (!filters[i].ours)
 			continue;
-		err = detach(ifindex, &hooks[i]);
+		err = detach(ifindex, &hooks[i], ATTACH_HANDLE);
 		if (err && !is_gone(err))
 			return fault_set_errno(fault, -err, "cannot detach %s from %s", hooks[i].program, iface);
 		removed++;
@@ -387,4 +409,47 @@ int attach_remove(const char *iface, __u32 ifindex, bool qdisc_ours, unsigned in
 	if (!err && ret_removed)
 		*ret_removed = removed;
 	return err;
+}
+
+/* ---- inside --------------------------------------------------------------------------------------------------- */
+
+bool attach_has_inner(__u32 ifindex, __u32 handle)
+{
+	struct filters filters;
+
+	return !read_inner(ifindex, handle, &filters) && filters.ours;
+}
+
+int attach_inner(const char *iface, __u32 ifindex, __u32 handle, int program, bool *qdisc_ours, struct fault *fault)
+{
+	struct filters filters;
+	bool created = false;
+	int err = create_qdisc(iface, ifindex, &created, fault);
+
+	if (err)
+		return err;
+	err = read_inner(ifindex, handle, &filters);
+	if (!err && filters.taken)
+		err = -EEXIST;
+	if (!err)
+		err = attach(ifindex, &inner_hook, handle, program, filters.ours);
+	if (err && created)
+		destroy_qdisc(ifindex);
+	if (err)
+		return fault_set_errno(fault, -err, "cannot attach %s to %s", inner_hook.program, iface);
+	*qdisc_ours |= created;
+	return 0;
+}
+
+void attach_remove_inner(__u32 ifindex, __u32 handle, bool qdisc_ours)
+{
+	struct filters filters;
+
+	if (read_inner(ifindex, handle, &filters))
+		return;
+	if (filters.ours)
+		detach(ifindex, &inner_hook, handle);
+	/* egress has what is another instance's */
+	if (qdisc_ours && !filters.others && attach_count(ifindex) == 0)
+		destroy_qdisc(ifindex);
 }

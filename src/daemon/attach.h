@@ -37,4 +37,13 @@ bool attach_is_at(__u32 ifindex, enum attach_hook hook);
  */
 int attach_remove(const char *iface, __u32 ifindex, bool qdisc_ours, unsigned int *ret_removed, struct fault *fault);
 
+/* The filter of an interface that leads inside, where there is no tcx. Each instance has its own handle. Sets *qdisc_ours if the
+ * qdisc had to be made, and else leaves it.
+ */
+int attach_inner(const char *iface, __u32 ifindex, __u32 handle, int program, bool *qdisc_ours, struct fault *fault);
+bool attach_has_inner(__u32 ifindex, __u32 handle);
+
+/* What is not there is no matter. */
+void attach_remove_inner(__u32 ifindex, __u32 handle, bool qdisc_ours);
+
 #endif

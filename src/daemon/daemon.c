@@ -3,7 +3,7 @@
  *
  * Start: what can be checked is checked before anything is changed (rights, interface, address, ports); then the
  * instance is locked, the data plane is loaded and pinned, or taken over from an earlier run; it is told addresses and
- * ports; and last of all it is attached, ingress before egress, socket hooks after both. Whatever fails, what was done
+ * ports; and last of all it is attached, ingress before egress, the hooks of sockets and of other interfaces after both. Whatever fails, what was done
  * so far is undone in reverse; a data plane that was there before is left as it was.
  *
  * Between: nothing here ever sees a packet. The loop sweeps out what has expired, follows addresses and sysctls, and
@@ -28,6 +28,7 @@
 #include "fault.h"
 #include "follow.h"
 #include "host_ports.h"
+#include "inner.h"
 #include "instance.h"
 #include "log.h"
 #include "precheck.h"
@@ -61,6 +62,7 @@ struct daemon {
 	int lock;
 	struct follow follow;
 	struct dataplane dataplane;
+	struct inner inner;
 	struct sweep sweep;
 	struct unsolicited_syns unsolicited;
 	struct event_socket *socket;
@@ -152,6 +154,7 @@ static void look_at_everything(evutil_socket_t signal, short what, void *context
 		return;
 	follow_addresses(&daemon->follow);
 	follow_poll(&daemon->follow);
+	inner_follow(&daemon->inner);
 	look_for_trouble(daemon);
 	log_info("%s: looked at everything again: addresses, port ranges, and what may be in the way",
 		 daemon->settings->iface);
@@ -164,6 +167,7 @@ static void look_at_addresses(evutil_socket_t fd, short what, void *context)
 	(void)fd;
 	(void)what;
 	follow_addresses(&daemon->follow);
+	inner_follow(&daemon->inner);
 }
 
 static void read_events(evutil_socket_t fd, short what, void *context)
@@ -200,6 +204,7 @@ static void poll_everything(evutil_socket_t fd, short what, void *context)
 	(void)fd;
 	(void)what;
 	follow_poll(&daemon->follow);
+	inner_follow(&daemon->inner);
 	event_log_poll(daemon->log);
 }
 
@@ -360,8 +365,10 @@ static int start(struct daemon *daemon, struct fault *fault)
 		list_host_ports(daemon);
 	if (!err)
 		err = follow_start(&daemon->follow, &daemon->dataplane, &daemon->sweep, fault);
-	if (!err)
+	if (!err) {
 		attach_sockets(daemon);
+		inner_start(&daemon->inner, &daemon->dataplane, daemon->follow.ask);
+	}
 	/* what was bound since then, and before the hooks that note it */
 	if (!err && daemon->settings->borrow)
 		list_host_ports(daemon);
@@ -400,6 +407,7 @@ static int finish(struct daemon *daemon, bool keep, struct fault *fault)
 	sweep_close(&daemon->sweep);
 	if (daemon->lock >= 0 && !keep)
 		err = dataplane_remove(&daemon->instance, &found, fault);
+	inner_close(&daemon->inner);
 	dataplane_close(&daemon->dataplane);
 	follow_close(&daemon->follow);
 	if (daemon->lock >= 0)

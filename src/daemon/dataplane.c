@@ -9,6 +9,7 @@
  *
  * The pins "hook-NAME" are the links of the socket hooks (cgroup.c), which need the maps of the programs at the interface.
  *
+ * Those whose names begin with "hairpin-" are of the programs at other interfaces (inner_hook.c).
  * The pin "clsact-IFINDEX" (any object would do, it is the sweep's) says that the qdisc of that interface was made by us.
  */
 #include "dataplane.h"
@@ -28,6 +29,7 @@
 #include "cgroup.h"
 #include "clock.h"
 #include "daemon.h"
+#include "inner_hook.h"
 #include "jiffies.h"
 #include "leftovers.h"
 #include "link.h"
@@ -443,6 +445,11 @@ int dataplane_attach_sockets(struct dataplane *dataplane, bool borrow, struct fa
 	return cgroup_attach(dataplane->instance, dataplane->programs->obj, dataplane->table.header, borrow, fault);
 }
 
+const struct bpf_object *dataplane_object(const struct dataplane *dataplane)
+{
+	return dataplane->programs->obj;
+}
+
 int dataplane_configure(struct dataplane *dataplane, const struct config *config, struct fault *fault)
 {
 	struct header *header = dataplane->table.header;
@@ -482,6 +489,7 @@ int dataplane_remove(const struct instance *instance, bool *ret_found, struct fa
 	else
 		err = 0;
 	if (!err) {
+		inner_hook_detach_all(instance);
 		cgroup_detach(instance);
 		err = instance_remove(instance, fault);
 	}

@@ -51,6 +51,11 @@ int dataplane_detach(const struct instance *instance, __u32 ifindex, unsigned in
 /* Attaches the socket hooks, or replaces those that are there. The data plane does without them, if it must. */
 int dataplane_attach_sockets(struct dataplane *dataplane, bool borrow, struct fault *fault);
 
+struct bpf_object;
+
+/* The loaded programs at the interface, whose maps others use. */
+const struct bpf_object *dataplane_object(const struct dataplane *dataplane);
+
 /* Makes this the configuration, in dataplane->table.config too. */
 int dataplane_configure(struct dataplane *dataplane, const struct config *config, struct fault *fault);
 

@@ -122,3 +122,19 @@ int tcx_remove(__u32 ifindex, enum tcx_hook hook, const char *name)
 
 	return each_program(ifindex, hook, name, detach, &place);
 }
+
+int tcx_link(__u32 ifindex, enum tcx_hook hook, int program)
+{
+	int link = bpf_link_create(program, ifindex, (enum bpf_attach_type)hook, NULL);
+
+	return link < 0 ? -errno : link;
+}
+
+/* The members of struct bpf_link_info begin alike: older headers do not know those of tcx. */
+bool tcx_link_is_at(int link, __u32 ifindex)
+{
+	struct bpf_link_info info = {};
+	__u32 len = sizeof(info);
+
+	return !bpf_obj_get_info_by_fd(link, &info, &len) && info.xdp.ifindex == ifindex;
+}

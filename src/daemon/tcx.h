@@ -25,4 +25,12 @@ int tcx_attach(__u32 ifindex, enum tcx_hook hook, const char *name, int program)
 /* Removes all programs of this name; how many that were, or -errno. */
 int tcx_remove(__u32 ifindex, enum tcx_hook hook, const char *name);
 
+/* A link of a program behind those that are at the hook: a descriptor, or -errno. It holds the program there as long as it is
+ * open or pinned, and the interface lives.
+ */
+int tcx_link(__u32 ifindex, enum tcx_hook hook, int program);
+
+/* Whether a link still is at this interface. */
+bool tcx_link_is_at(int link, __u32 ifindex);
+
 #endif

@@ -67,7 +67,7 @@ const struct setting setting_table[NUM_SETTING] = {
 	[SETTING_HAIRPIN] = {
 		"hairpin", 0, false, SETTING_ONE, "auto|off|IFACE,...",
 		"Behind which interfaces internal hosts can reach each other's external endpoints (auto: all others "
-		"that have an address)",
+		"that are up)",
 		MEMBER(hairpin), .take = setting_value_hairpin,
 	},
 	[SETTING_SPILL] = {

@@ -340,7 +340,7 @@ enum expired {
 
 /* Which interfaces lead to hosts that may send to each other's external endpoints (RFC 4787 REQ-9). */
 enum hairpin_mode {
-	HAIRPIN_AUTO, /* all others that have an address */
+	HAIRPIN_AUTO, /* all others that are up */
 	HAIRPIN_OFF,
 	HAIRPIN_LIST,
 };
