@@ -10,12 +10,14 @@
 #include <unistd.h>
 
 #include "check_fix.h"
+#include "check_settings.h"
 #include "command.h"
 #include "daemon/link.h"
 #include "daemon/netlink.h"
 #include "daemon/precheck.h"
 #include "instance.h"
 #include "ranges.h"
+#include "settings_file.h"
 #include "sysctl.h"
 #include "table.h"
 #include "verb.h"
@@ -30,10 +32,12 @@ enum {
 
 struct words {
 	struct common common;
-	bool has_ports;
+	const char *file;
 	bool fix;
-	struct ranges ports;
+	struct settings options;
 };
+
+static const struct origin on_command_line;
 
 static error_t take(int key, char *arg, struct argp_state *state)
 {
@@ -42,11 +46,13 @@ static error_t take(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 'p':
-		if (words->has_ports)
-			die_usage("-p %s: given twice; write one list, with commas", arg);
-		if (ranges_parse(arg, &words->ports, &fault))
+		if (settings_take(&words->options, SETTING_PORTS, &on_command_line, arg, &fault))
 			die_words(&fault);
-		words->has_ports = true;
+		return 0;
+	case 'c':
+		if (words->file)
+			die_usage("--config %s: given twice; one file would be accepted", arg);
+		words->file = arg;
 		return 0;
 	case KEY_FIX:
 		words->fix = true;
@@ -60,6 +66,7 @@ static const struct argp_option options_of_check[] = {
 	{ "ports", 'p', "RANGES", 0,
 	  "Ports to check for; without it those of the instance at the interface, or the default ones of `bauta run`",
 	  0 },
+	{ "config", 'c', "FILE", 0, "Check this file of settings, and then for a gateway with them", 0 },
 	{ "fix-ephemeral", KEY_FIX, NULL, 0,
 	  "First take the ports away from those that the kernel gives to programs by itself (ip_local_port_range, "
 	  "ip_local_reserved_ports)",
@@ -133,21 +140,21 @@ static void check_interface(const char *iface)
 }
 
 /* The interface, and the ports unless they were given: those of its instance, if there is one; else none. */
-static void find_target(struct words *words, struct instance *ret_instance, bool *ret_found)
+static void find_target(const char *iface, struct instance *ret_instance, bool *ret_found)
 {
 	struct instance instance;
 	struct fault fault;
 	int err;
 
-	if (words->common.iface && instance_name(words->common.iface, &instance, &fault))
+	if (iface && instance_name(iface, &instance, &fault))
 		die_words(&fault);
-	err = instance_find(words->common.iface, &instance, &fault);
-	if (err == -ENOENT && !words->common.iface)
+	err = instance_find(iface, &instance, &fault);
+	if (err == -ENOENT && !iface)
 		die_usage("check: which interface? -e IFACE is needed where no instance runs");
 	if (err && err != -ENOENT)
 		die(&fault);
 	*ret_found = !err;
-	if (err && instance_name(words->common.iface, &instance, &fault))
+	if (err && instance_name(iface, &instance, &fault))
 		die(&fault);
 	*ret_instance = instance;
 }
@@ -166,6 +173,32 @@ static void read_instance(const struct instance *instance, bool has_ports, struc
 	for (__u32 i = 0; i < table.config.num_external; i++)
 		precheck->external[i] = table.config.external[i].addr;
 	table_close(&table);
+}
+
+/* What the command line says, and the file if there is one. */
+static void read_settings(struct words *words, struct settings *settings)
+{
+	struct fault fault;
+	int err = 0;
+
+	if (words->common.iface)
+		err = settings_take(&words->options, SETTING_INTERFACE, &on_command_line, words->common.iface, &fault);
+	if (!err)
+		err = settings_load(words->file, &words->options, settings, &fault);
+	if (err)
+		die_settings(err, &fault);
+	if (words->file && !*settings->iface)
+		die_usage("check: which interface? -e IFACE is needed, or interface in %s", words->file);
+}
+
+/* What a run by a file would go by, whatever runs there now. */
+static void take_settings(const struct settings *settings, struct precheck *precheck)
+{
+	struct fault fault;
+
+	if (!settings_given(settings, SETTING_PORTS))
+		sysctl_read_default(&precheck->ports, &fault); /* none: that will be a finding */
+	precheck->num_external = external_items_list(&settings->external, precheck->external);
 }
 
 /* ---- the fix --------------------------------------------------------------------------------------------------- */
@@ -303,29 +336,35 @@ int verb_check(int argc, char **argv)
 {
 	static struct precheck precheck;
 	static struct instance instance;
+	static struct settings settings;
 	static struct words words;
 	json_t *changed = NULL, *findings;
 	struct fault fault;
-	bool found;
+	bool found, failed;
 	int status;
 
+	settings_init(&words.options);
 	command_parse(&command, argc, argv, &words);
+	read_settings(&words, &settings);
 	check_rights();
-	find_target(&words, &instance, &found);
+	find_target(*settings.iface ? settings.iface : NULL, &instance, &found);
 	precheck.iface = instance.iface;
-	precheck.ports = words.ports;
-	if (found)
-		read_instance(&instance, words.has_ports, &precheck);
-	else
+	precheck.ports = settings.ports;
+	if (!found)
 		check_interface(instance.iface);
-	if (!found && !words.has_ports)
-		sysctl_read_default(&precheck.ports, &fault); /* none: that will be a finding */
+	if (found && !words.file)
+		read_instance(&instance, settings_given(&settings, SETTING_PORTS), &precheck);
+	else
+		take_settings(&settings, &precheck);
 	if (words.fix)
 		changed = fix_ephemeral(&precheck.ports);
 	/* first of all, for the check may fail */
 	if (changed && !words.common.json)
 		print_changed(changed);
-	if (precheck_findings(&precheck, &findings, &fault)) {
+	failed = precheck_findings(&precheck, &findings, &fault);
+	if (!failed && words.file)
+		failed = check_settings_add(&settings, findings, &fault);
+	if (failed) {
 		if (changed && words.common.json)
 			print_fix_alone(changed);
 		die(&fault);

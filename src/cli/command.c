@@ -31,6 +31,13 @@ void die_words(const struct fault *fault)
 	die_usage("%s", fault->text);
 }
 
+void die_settings(int err, const struct fault *fault)
+{
+	if (err == -EINVAL || err == -ERANGE)
+		die_words(fault);
+	die(fault);
+}
+
 void die(const struct fault *fault)
 {
 	fprintf(stderr, "bauta: %s\n", fault->text);

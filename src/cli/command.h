@@ -48,4 +48,9 @@ _Noreturn void die(const struct fault *fault);
 /* The same for what was wrong with the words of a user. */
 _Noreturn void die_words(const struct fault *fault);
 
+/* The same for what settings_load() returned: what is wrong in a file is a usage error, as it is on the command line; that it
+ * cannot be read is none.
+ */
+_Noreturn void die_settings(int err, const struct fault *fault);
+
 #endif

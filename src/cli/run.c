@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* bauta run: the daemon. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,18 +73,6 @@ static void make_options(struct argp_option *option)
 	};
 }
 
-/* What is wrong in a file is a usage error, as it is on the command line; that it cannot be read is none. */
-static void load(const struct run *run, struct settings *settings)
-{
-	struct fault fault;
-	int err = settings_load(run->file, &run->options, settings, &fault);
-
-	if (err == -EINVAL || err == -ERANGE)
-		die_words(&fault);
-	if (err)
-		die(&fault);
-}
-
 int verb_run(int argc, char **argv)
 {
 	static struct argp_option options[NUM_SETTING + 2];
@@ -101,11 +88,14 @@ int verb_run(int argc, char **argv)
 	};
 	struct instance instance;
 	struct fault fault;
+	int err;
 
 	make_options(options);
 	settings_init(&run.options);
 	command_parse(&command, argc, argv, &run);
-	load(&run, &settings);
+	err = settings_load(run.file, &run.options, &settings, &fault);
+	if (err)
+		die_settings(err, &fault);
 	if (!*settings.iface)
 		die_usage("run: which interface? -e IFACE is needed, or interface in a file");
 	if (instance_name(settings.iface, &instance, &fault))

@@ -2,15 +2,17 @@
 """The configuration file: a gateway runs by it, SIGHUP makes what has changed in it take effect at once with every
 connection alive, or nothing at all, and `bauta check -c` says beforehand whether it can be used."""
 
+import json
 import re
 import signal
 
 import pytest
+from finding import mend
 from gateway import BAUTA, Bauta
 from talk import accept, ask, chat, text
 from wait import until
 
-BASE = "interface = eth0\nports = 50000-50099\n"
+BASE = "interface = eth0\nports = 20000-20099\n"
 
 
 class Configured(Bauta):
@@ -86,7 +88,7 @@ timeout = udp=150, udp:53=20,
 sessions = 5000
 """))
     config = bauta.config()
-    assert config["ranges"] == "50000-50099"
+    assert config["ranges"] == "20000-20099"
     assert config["internal"] == ["192.168.0.0/16", "10.0.0.0/8"]
     assert config["excluded"] == ["udp:198.51.100.0/24:53", "203.0.113.9/32"]
     assert config["filtering"] == {"tcp": "address-and-port-dependent", "udp": "endpoint-independent"}
@@ -103,16 +105,16 @@ sessions = 5000
         assert word in told, told
     assert bauta.status()["capacity"] >= 5000
     client, conn, external = connection(lab)
-    assert 50000 <= external[1] <= 50099
+    assert 20000 <= external[1] <= 20099
 
 
 def test_the_command_line_holds(lab, path):
     """Also after the file was read again."""
-    bauta = lab.use(Configured(path, BASE + "rest = 5\nicmp = none\n", "--rest", "7", "-p", "51000"))
-    assert (bauta.config()["rest_s"], bauta.config()["icmp"], bauta.config()["ranges"]) == (7, "none", "51000")
+    bauta = lab.use(Configured(path, BASE + "rest = 5\nicmp = none\n", "--rest", "7", "-p", "21000"))
+    assert (bauta.config()["rest_s"], bauta.config()["icmp"], bauta.config()["ranges"]) == (7, "none", "21000")
     bauta.reload(BASE + "rest = 6\nicmp = admin-prohibited\n", read_again("icmp"))
     config = bauta.config()
-    assert (config["rest_s"], config["icmp"], config["ranges"]) == (7, "admin-prohibited", "51000")
+    assert (config["rest_s"], config["icmp"], config["ranges"]) == (7, "admin-prohibited", "21000")
 
 
 @pytest.mark.parametrize("settings, status, says", [
@@ -142,11 +144,11 @@ def test_reload_changes_filtering_timers_and_ports_under_a_connection(lab, path)
     generation = bauta.config()
     before = bauta.sessions()
     bauta.reload(
-        "interface = eth0\nports = 51000-51009\nfiltering = endpoint-independent\n"
+        "interface = eth0\nports = 21000-21009\nfiltering = endpoint-independent\n"
         "timeout = tcp:7000=8000, udp=500\n",
         read_again("ports", "filtering", "timeout"))
     after = bauta.config()
-    assert generation["ranges"] == "50000-50099" and after["ranges"] == "51000-51009"
+    assert generation["ranges"] == "20000-20099" and after["ranges"] == "21000-21009"
     assert after["filtering"] == {"tcp": "endpoint-independent", "udp": "endpoint-independent"}
     chat(client, conn)
     (session,) = bauta.sessions()
@@ -156,7 +158,7 @@ def test_reload_changes_filtering_timers_and_ports_under_a_connection(lab, path)
     server = lab.B.udp(7001)
     flow = lab.A.udp(remote=None)
     peer = ask(flow, server, (lab.B.address, 7001))
-    assert 51000 <= peer[1] <= 51009
+    assert 21000 <= peer[1] <= 21009
     (session,) = bauta.sessions("proto=udp")
     assert 495 <= session["expires_s"] <= 500
     stranger = lab.B2.udp(9000)
@@ -253,3 +255,64 @@ def test_hang_up_without_a_file_looks_again(lab):
     bauta.daemon.kill(signal.SIGHUP)
     bauta.daemon.wait_text(r"^bauta: eth0: looked at everything again")
     assert "changed:" not in bauta.log
+
+
+# ---- check
+
+
+def check(host, *words):
+    done = host.run(BAUTA, "check", *words, "-j")
+    return done.status, json.loads(done.text) if done.status in (0, 3) else done.stderr
+
+
+def test_check_goes_by_the_file(lab, path):
+    path.write_text("interface = eth0\nports = 20000-20009\n")
+    assert check(lab.R, "-c", str(path)) == (0, [])
+    # a socket on one of its ports, and not on others
+    lab.R.listen(20005)
+    status, (finding,) = check(lab.R, "-c", str(path))
+    assert status == 3 and finding["finding"] == "socket" and "20005" in finding["what"]
+    assert check(lab.R, "-c", str(path), "-p", "21000-21009") == (0, [])
+    path.write_text("interface = eth0\nports = 20000-20004\n")
+    assert check(lab.R, "-c", str(path)) == (0, [])
+    path.write_text("ports = 20000-20004\n")
+    assert check(lab.R, "-c", str(path), "-e", "eth0") == (0, [])
+    assert check(lab.R, "-c", str(path))[0] == 2
+
+
+def test_check_finds_what_a_run_would_refuse(lab, path):
+    path.write_text("interface = eth0\nports = 20000-20004\nexternal = 192.0.2.77\n")
+    status, (finding,) = check(lab.R, "-c", str(path))
+    assert status == 3 and finding["finding"] == "no-address" and finding["severity"] == "problem"
+    assert "192.0.2.77" in finding["what"]
+    mend(lab.R, finding)
+    assert check(lab.R, "-c", str(path)) == (0, [])
+    path.write_text("interface = eth0\nports = 20000-20004\nexclude = 192.0.0.0/16\n")
+    status, (finding,) = check(lab.R, "-c", str(path))
+    assert status == 3 and finding["finding"] == "exclusion" and "bauta.conf:3: exclude 192.0.0.0/16" in finding["what"]
+
+
+@pytest.mark.parametrize("settings, status, says", [
+    ("interface = eth0\nrest = x\n", 2, "bauta.conf:2: rest x: a number from 0 to 86400 would be accepted"),
+    ("interface = eth0\ntimeout = udp=5\n", 2, "bauta.conf:2: timeout udp=5: RFC 4787"),
+    ("interface = nope0\n", 1, "nope0"),
+    (None, 1, "No such file"),
+], ids=str)
+def test_check_of_a_bad_file(lab, path, settings, status, says):
+    if settings is not None:
+        path.write_text(settings)
+    done = lab.R.run(BAUTA, "check", "-c", str(path))
+    assert done.status == status and done.stdout == b"", done.report()
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("bauta: ") and says in line
+
+
+def test_check_looks_at_the_file_though_another_runs(lab, path):
+    """What the file says counts, whatever the instance at the interface goes by."""
+    bauta = lab.use(Bauta("20100"))
+    lab.R.listen(20005)
+    path.write_text("interface = eth0\nports = 20000-20009\n")
+    status, (finding,) = check(lab.R, "-c", str(path))
+    assert status == 3 and finding["finding"] == "socket"
+    assert check(lab.R, "-e", "eth0") == (0, [])
+    assert bauta.status()["daemon"]
