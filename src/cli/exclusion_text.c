@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Writing a destination that is not translated. */
 #include "exclusion_text.h"
 
 #include <endian.h>
