@@ -22,6 +22,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "addr.h"
+#include "caller.h"
 #include "host_port.h"
 #include "platform.h"
 #include "pool.h"
@@ -35,57 +36,11 @@ enum { REFUSE, ALLOW };
 
 char license_text[] SEC("license") = "GPL";
 
-/* The network namespace of the gateway. */
-const volatile __u64 netns_cookie;
-
-/* The byte of struct sock, and the bit in it, that say that the program chose the port; mask 0: not known. */
-const volatile __u32 port_lock_offset;
-const volatile __u32 port_lock_mask;
-
-/* The same for a socket of IPv6 that leaves IPv4 alone. */
-const volatile __u32 v6only_offset;
-const volatile __u32 v6only_mask;
-
-/* The ports that the kernel chooses from, in case that it is not known: host order, both included. */
-const volatile __u32 ephemeral_first;
-const volatile __u32 ephemeral_last;
-
 /* The verifier wants to see that a hook returns 0 or 1, and loses sight of a value that was put aside on the stack. */
 static __always_inline int answer(int verdict)
 {
 	OPTIMIZER_HIDE_VAR(verdict);
 	return verdict & 1;
-}
-
-static __always_inline bool is_ours(void *ctx)
-{
-	return bpf_get_netns_cookie(ctx) == netns_cookie;
-}
-
-/* A byte of struct sock. The verifier allows no arithmetic on a pointer to a socket; on its copy, a mere number, it does. */
-static __always_inline bool read_sock(void *sk, __u32 offset, __u8 *ret_byte)
-{
-	void *volatile pointer = sk;
-	__u64 address = 0;
-
-	return !bpf_probe_read_kernel(&address, sizeof(address), (const void *)&pointer) &&
-	       !bpf_probe_read_kernel(ret_byte, sizeof(*ret_byte), (const void *)(address + offset));
-}
-
-static __always_inline bool is_chosen_by_program(struct bpf_sock *sk)
-{
-	__u8 byte = 0;
-
-	if (!port_lock_mask)
-		return sk->src_port < ephemeral_first || sk->src_port > ephemeral_last;
-	return !read_sock(sk, port_lock_offset, &byte) || (byte & port_lock_mask);
-}
-
-static __always_inline bool is_v6only(void *sk)
-{
-	__u8 byte = 0;
-
-	return v6only_mask && read_sock(sk, v6only_offset, &byte) && (byte & v6only_mask);
 }
 
 /* Counts a call that was denied, keeps it, tells of it. `owner` is whose the tuple or the port is; zero: nobody's in
@@ -154,7 +109,7 @@ static __always_inline int judge(struct bpf_sock_addr *ctx, __be32 source, __be3
 	outbound.dst = remote;
 	outbound.dport = ctx->protocol == IPPROTO_ICMP ? 0 : ctx->user_port;
 	outbound.proto = ctx->protocol;
-	if (!is_held(&outbound, &owner) || !is_chosen_by_program(sk))
+	if (!is_held(&outbound, &owner) || !caller_chose_port(sk))
 		return ALLOW;
 	return deny(reason, &outbound, &owner);
 }
@@ -164,7 +119,7 @@ int bauta_connect4(struct bpf_sock_addr *ctx)
 {
 	struct bpf_sock *sk = ctx->sk;
 
-	if (!is_ours(ctx) || !sk)
+	if (!caller_is_ours(ctx) || !sk)
 		return ALLOW;
 	return answer(judge(ctx, sk->src_ip4, ctx->user_ip4, DENIED_CONNECT));
 }
@@ -175,7 +130,7 @@ int bauta_connect6(struct bpf_sock_addr *ctx)
 {
 	struct bpf_sock *sk = ctx->sk;
 
-	if (!is_ours(ctx) || !sk)
+	if (!caller_is_ours(ctx) || !sk)
 		return ALLOW;
 	if (ctx->user_ip6[0] || ctx->user_ip6[1] || ctx->user_ip6[2] != IPV4_IN_IPV6)
 		return ALLOW;
@@ -186,7 +141,7 @@ int bauta_connect6(struct bpf_sock_addr *ctx)
 SEC("cgroup/sendmsg4")
 int bauta_sendmsg4(struct bpf_sock_addr *ctx)
 {
-	if (!is_ours(ctx))
+	if (!caller_is_ours(ctx))
 		return ALLOW;
 	return answer(judge(ctx, ctx->msg_src_ip4, ctx->user_ip4, DENIED_SEND));
 }
@@ -286,13 +241,13 @@ static __always_inline int after_bind(struct bpf_sock *sk, __be32 addr)
 SEC("cgroup/bind4")
 int bauta_bind4(struct bpf_sock_addr *ctx)
 {
-	return is_ours(ctx) ? answer(before_bind(ctx, ctx->user_ip4)) : ALLOW;
+	return caller_is_ours(ctx) ? answer(before_bind(ctx, ctx->user_ip4)) : ALLOW;
 }
 
 SEC("cgroup/post_bind4")
 int bauta_post_bind4(struct bpf_sock *sk)
 {
-	return is_ours(sk) ? answer(after_bind(sk, sk->src_ip4)) : ALLOW;
+	return caller_is_ours(sk) ? answer(after_bind(sk, sk->src_ip4)) : ALLOW;
 }
 
 /* The IPv4 address that a socket of IPv6 takes with this address: 0 is any. False if it takes none. */
@@ -300,7 +255,7 @@ static __always_inline bool ipv4_of(const __u32 addr[4], void *sk, __be32 *ret_a
 {
 	if (addr[0] || addr[1] || (addr[2] && addr[2] != IPV4_IN_IPV6))
 		return false;
-	if (!addr[2] && (addr[3] || is_v6only(sk)))
+	if (!addr[2] && (addr[3] || caller_is_v6only(sk)))
 		return false;
 	*ret_addr = addr[3];
 	return true;
@@ -312,7 +267,7 @@ int bauta_bind6(struct bpf_sock_addr *ctx)
 	__u32 addr6[4];
 	__be32 addr;
 
-	if (!is_ours(ctx) || !ctx->sk)
+	if (!caller_is_ours(ctx) || !ctx->sk)
 		return ALLOW;
 	addr6[0] = ctx->user_ip6[0];
 	addr6[1] = ctx->user_ip6[1];
@@ -327,7 +282,7 @@ int bauta_post_bind6(struct bpf_sock *sk)
 	__u32 addr6[4];
 	__be32 addr;
 
-	if (!is_ours(sk))
+	if (!caller_is_ours(sk))
 		return ALLOW;
 	addr6[0] = sk->src_ip6[0];
 	addr6[1] = sk->src_ip6[1];
