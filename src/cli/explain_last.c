@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "clock.h"
 #include "explain.h"
@@ -11,6 +10,7 @@
 #include "reason_text.h"
 #include "sheet.h"
 #include "sockets.h"
+#include "timestamp.h"
 #include "words.h"
 
 #define NS_PER_S 1000000000ull
@@ -102,20 +102,9 @@ static void make_line(struct lookup *lookup, const struct event *event, __u64 no
 /* ISO 8601 in UTC, to the millisecond. */
 static json_t *time_json(__u64 age_ns)
 {
-	struct timespec now;
-	struct tm parts;
-	char text[40];
-	size_t len;
-	__u64 ns;
-	time_t s;
+	char text[TIMESTAMP_TEXT];
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	ns = now.tv_sec * NS_PER_S + now.tv_nsec - age_ns;
-	s = ns / NS_PER_S;
-	gmtime_r(&s, &parts);
-	len = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &parts);
-	snprintf(text + len, sizeof(text) - len, ".%03uZ", (unsigned int)(ns % NS_PER_S / NS_PER_MS));
-	return json_string(text);
+	return json_string(timestamp_format(age_ns, text));
 }
 
 static json_t *text_json(const char *text)

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <bpf/libbpf.h>
 
@@ -26,6 +25,7 @@
 #include "reason_text.h"
 #include "sockets.h"
 #include "suppressed.h"
+#include "timestamp.h"
 #include "words.h"
 
 #define NS_PER_S 1000000000ull
@@ -45,7 +45,7 @@ struct event_log {
 struct report {
 	const struct event *event;
 	const struct reason_text *reason;
-	char time[40];
+	char time[TIMESTAMP_TEXT];
 	char proto[12];
 	char internal[ENDPOINT_TEXT];
 	char external[ENDPOINT_TEXT];
@@ -53,23 +53,6 @@ struct report {
 	char owner[ENDPOINT_TEXT]; /* whose tuple it is */
 	struct process process;    /* in the way, or whose call was denied; pid 0: not known */
 };
-
-/* ISO 8601 in UTC, to the millisecond. */
-static void format_time(__u64 mono_ns, char *text, size_t size)
-{
-	struct timespec now;
-	struct tm parts;
-	size_t len;
-	__u64 ns;
-	time_t s;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	ns = now.tv_sec * NS_PER_S + now.tv_nsec - (clock_read_mono_ns() - mono_ns);
-	s = ns / NS_PER_S;
-	gmtime_r(&s, &parts);
-	len = strftime(text, size, "%Y-%m-%dT%H:%M:%S", &parts);
-	snprintf(text + len, size - len, ".%03uZ", (unsigned int)(ns % NS_PER_S / NS_PER_MS));
-}
 
 /* The process whose socket would receive what the remote sends to `local`. */
 static void find_process(struct event_log *log, __u8 proto, struct endpoint local, struct endpoint remote,
@@ -122,7 +105,7 @@ static void make_report(struct event_log *log, const struct event *event, struct
 	memset(report, 0, sizeof(*report));
 	report->event = event;
 	report->reason = &reason_text[event->reason];
-	format_time(event->time_ns, report->time, sizeof(report->time));
+	timestamp_format(clock_read_mono_ns() - event->time_ns, report->time);
 	if (proto)
 		snprintf(report->proto, sizeof(report->proto), "%s", proto);
 	else
@@ -261,7 +244,7 @@ static void tell_suppressed(struct event_log *log, enum reason reason, __u32 num
 	const struct event event = { .reason = reason, .suppressed = num };
 	struct report report = { .event = &event, .reason = &reason_text[reason] };
 
-	format_time(clock_read_mono_ns(), report.time, sizeof(report.time));
+	timestamp_format(0, report.time);
 	log_warn("%s: %u more were not reported one by one (at most %d a second are): %s", report.reason->name, num,
 		 LIMIT_EVENTS_PER_S, report.reason->meaning);
 	tell_clients(log, &report);
