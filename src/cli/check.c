@@ -120,7 +120,7 @@ static void check_interface(const char *iface)
 	struct link link;
 	char names[200];
 	__u32 l2_len;
-	int err = netlink_open(&socket);
+	int err = netlink_open(NETLINK_ROUTE, &socket);
 
 	if (!err) {
 		err = link_read(socket, iface, &link);

@@ -125,7 +125,7 @@ static int read_filters(struct mnl_socket *socket, __u32 ifindex, const struct h
 static int read_hooks(__u32 ifindex, struct filters ret_filters[NUM_ATTACH_HOOK])
 {
 	struct mnl_socket *socket;
-	int err = netlink_open(&socket);
+	int err = netlink_open(NETLINK_ROUTE, &socket);
 
 	if (err)
 		return err;
@@ -183,7 +183,7 @@ static int read_qdisc(__u32 ifindex, struct qdisc *ret_qdisc)
 	info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
 	info->tcm_family = AF_UNSPEC;
 	info->tcm_ifindex = ifindex;
-	err = netlink_open(&socket);
+	err = netlink_open(NETLINK_ROUTE, &socket);
 	if (err)
 		return err;
 	err = netlink_ask(socket, request, take_qdisc, ret_qdisc);

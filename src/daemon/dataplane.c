@@ -476,7 +476,7 @@ int dataplane_remove(const struct instance *instance, bool *ret_found, struct fa
 	struct link link;
 	int err;
 
-	err = netlink_open(&socket);
+	err = netlink_open(NETLINK_ROUTE, &socket);
 	if (err)
 		return fault_set_errno(fault, -err, "cannot open rtnetlink");
 	err = link_read(socket, instance->iface, &link);

@@ -95,9 +95,9 @@ int follow_open(struct follow *follow, const struct settings *settings, struct f
 
 	memset(follow, 0, sizeof(*follow));
 	follow->settings = settings;
-	err = netlink_open(&follow->ask);
+	err = netlink_open(NETLINK_ROUTE, &follow->ask);
 	if (!err)
-		err = netlink_open(&follow->news);
+		err = netlink_open(NETLINK_ROUTE, &follow->news);
 	if (!err)
 		err = netlink_join(follow->news, RTNLGRP_LINK);
 	if (!err)

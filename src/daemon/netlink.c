@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Requests and answers over rtnetlink. */
+/* Requests and answers over netlink. */
 #include "netlink.h"
 
 #include <errno.h>
@@ -9,9 +9,9 @@
 
 #define ANSWER_SIZE 32768 /* what the kernel fills at most when it dumps */
 
-int netlink_open(struct mnl_socket **ret_socket)
+int netlink_open(int protocol, struct mnl_socket **ret_socket)
 {
-	struct mnl_socket *socket = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	struct mnl_socket *socket = mnl_socket_open2(protocol, SOCK_CLOEXEC);
 	int err;
 
 	if (!socket)

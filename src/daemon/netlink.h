@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A conversation with the kernel over rtnetlink. */
+/* A conversation with the kernel over netlink. */
 #ifndef BAUTA_NETLINK_H
 #define BAUTA_NETLINK_H
 
 #include <libmnl/libmnl.h>
 
-/* Both return 0 or -errno. A socket that has joined a group (RTNLGRP_*) is told what changes. */
-int netlink_open(struct mnl_socket **ret_socket);
+/* `protocol`: NETLINK_ROUTE and so on. Both return 0 or -errno. A socket that has joined a group (RTNLGRP_*) is told what
+ * changes.
+ */
+int netlink_open(int protocol, struct mnl_socket **ret_socket);
 int netlink_join(struct mnl_socket *socket, int group);
 
 /* Takes NULL. */

@@ -246,19 +246,16 @@ int nft_ruleset_open(const struct nft_interface *interface, struct nft_ruleset *
 	int err;
 
 	*ret_set = (struct nft_ruleset){ .interface = *interface };
-	ret_set->socket = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-	if (!ret_set->socket && (errno == EPROTONOSUPPORT || errno == EAFNOSUPPORT))
-		return 0;
-	if (!ret_set->socket || mnl_socket_bind(ret_set->socket, 0, MNL_SOCKET_AUTOPID) < 0)
-		return -errno;
+	err = netlink_open(NETLINK_NETFILTER, &ret_set->socket);
+	if (err)
+		return err == -EPROTONOSUPPORT || err == -EAFNOSUPPORT ? 0 : err;
 	err = read_ruleset(ret_set);
 	return err ? err : sort_rules(ret_set);
 }
 
 void nft_ruleset_close(struct nft_ruleset *set)
 {
-	if (set->socket)
-		mnl_socket_close(set->socket);
+	netlink_close(set->socket);
 	free(set->by_chain);
 	free(set->rule);
 	free(set->base);

@@ -18,6 +18,7 @@
 #include "precheck_iptables.h"
 #include "precheck_nft.h"
 #include "precheck_tunnel.h"
+#include "route.h"
 #include "sockets.h"
 #include "sysctl.h"
 
@@ -68,61 +69,6 @@ static void look_at_forwarding(const struct addresses *addresses, struct check_f
 
 /* ---- routes ---------------------------------------------------------------------------------------------------- */
 
-struct way {
-	__u32 in;   /* the interface */
-	__be32 src; /* 0: not said */
-	__be32 dst;
-	__u32 mark;
-};
-
-struct route {
-	__u32 out; /* the interface */
-};
-
-static int take_route(const struct nlmsghdr *message, void *context)
-{
-	struct route *route = context;
-	const struct nlattr *attr;
-
-	if (message->nlmsg_type != RTM_NEWROUTE)
-		return MNL_CB_OK;
-	mnl_attr_for_each(attr, message, sizeof(struct rtmsg))
-	{
-		if (mnl_attr_get_type(attr) == RTA_OIF && mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
-			route->out = mnl_attr_get_u32(attr);
-	}
-	return MNL_CB_OK;
-}
-
-/* What the kernel would do with a packet that comes in by an interface (0: that it makes itself): 0 or -errno; when the
- * reverse-path filter would drop it -EXDEV, or -EINVAL, which newer kernels (6.18 is one) say of whatever is dropped.
- */
-static int ask_route(struct mnl_socket *socket, const struct way *way, struct route *ret_route)
-{
-	char buffer[256];
-	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
-	struct route route = {};
-	struct rtmsg *info;
-	int err;
-
-	request->nlmsg_type = RTM_GETROUTE;
-	info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
-	info->rtm_family = AF_INET;
-	info->rtm_dst_len = 32;
-	info->rtm_src_len = way->src ? 32 : 0;
-	mnl_attr_put_u32(request, RTA_DST, way->dst);
-	if (way->src)
-		mnl_attr_put_u32(request, RTA_SRC, way->src);
-	if (way->in)
-		mnl_attr_put_u32(request, RTA_IIF, way->in);
-	if (way->mark)
-		mnl_attr_put_u32(request, RTA_MARK, way->mark);
-	err = netlink_ask(socket, request, take_route, &route);
-	if (!err)
-		*ret_route = route;
-	return err;
-}
-
 /* The marks that rules ask for; the first is none. */
 struct marks {
 	size_t num;
@@ -169,14 +115,19 @@ static bool drops_answers(struct mnl_socket *socket, __u32 external, const struc
 {
 	/* a machine next to our own address */
 	const __be32 internal = gateway->addr ^ cpu_to_be32(2), remote = cpu_to_be32(SOMEBODY);
-	const struct way back = { .in = external, .src = remote, .dst = internal };
+	const struct route_packet back = { .in = external, .src = remote, .dst = internal };
 	struct route route;
 
 	for (size_t i = 0; i < marks->num; i++) {
-		const struct way out = { gateway->ifindex, internal, remote, marks->mark[i] };
+		const struct route_packet out = {
+			.in = gateway->ifindex,
+			.src = internal,
+			.dst = remote,
+			.mark = marks->mark[i],
+		};
 
-		if (ask_route(socket, &out, &route) == 0 && route.out == external) {
-			int err = ask_route(socket, &back, &route);
+		if (route_ask(socket, &out, &route) == 0 && route.out == external) {
+			int err = route_ask(socket, &back, &route);
 
 			return err == -EXDEV || err == -EINVAL;
 		}
@@ -186,7 +137,7 @@ static bool drops_answers(struct mnl_socket *socket, __u32 external, const struc
 
 static void look_at_rp_filter(struct mnl_socket *socket, const struct addresses *addresses, struct check_facts *facts)
 {
-	const struct way away = { .dst = cpu_to_be32(SOMEBODY) };
+	const struct route_packet away = { .dst = cpu_to_be32(SOMEBODY) };
 	int all = 0, here = 0, marked = 0, marked_here = 0;
 	struct marks marks;
 	struct route route = {};
@@ -202,7 +153,7 @@ static void look_at_rp_filter(struct mnl_socket *socket, const struct addresses 
 	if (!all && !here)
 		return;
 	read_marks(socket, &marks);
-	lost = ask_route(socket, &away, &route);
+	lost = route_ask(socket, &away, &route);
 	for (__u32 i = 0; i < addresses->num_gateways && i < MAX_INSIDE; i++) {
 		const struct gateway *gateway = &addresses->gateway[i];
 
@@ -251,7 +202,7 @@ static int look_at_machine(const struct precheck *precheck, struct check_facts *
 {
 	static struct addresses addresses;
 	struct mnl_socket *socket;
-	int err = netlink_open(&socket);
+	int err = netlink_open(NETLINK_ROUTE, &socket);
 
 	if (err)
 		return fault_set_errno(fault, -err, "cannot talk to the kernel (rtnetlink)");

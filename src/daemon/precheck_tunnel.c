@@ -162,22 +162,6 @@ static int take_device(const struct nlmsghdr *message, void *context)
 	return MNL_CB_OK;
 }
 
-static int open_generic(struct mnl_socket **ret_socket)
-{
-	struct mnl_socket *socket = mnl_socket_open2(NETLINK_GENERIC, SOCK_CLOEXEC);
-	int err;
-
-	if (!socket)
-		return -errno;
-	if (mnl_socket_bind(socket, 0, MNL_SOCKET_AUTOPID) < 0) {
-		err = -errno;
-		mnl_socket_close(socket);
-		return err;
-	}
-	*ret_socket = socket;
-	return 0;
-}
-
 /* The families are listed, for asking for one by name would load its module. */
 static int ask_wireguard(struct tunnel *tunnel)
 {
@@ -185,7 +169,7 @@ static int ask_wireguard(struct tunnel *tunnel)
 	struct nlmsghdr *request;
 	char buffer[256];
 	__u16 family = 0;
-	int err = open_generic(&socket);
+	int err = netlink_open(NETLINK_GENERIC, &socket);
 
 	if (err)
 		return err;
@@ -198,7 +182,7 @@ static int ask_wireguard(struct tunnel *tunnel)
 		mnl_attr_put_strz(request, WGDEVICE_A_IFNAME, tunnel->device);
 		err = netlink_ask(socket, request, take_device, tunnel);
 	}
-	mnl_socket_close(socket);
+	netlink_close(socket);
 	return err;
 }
 
@@ -206,7 +190,7 @@ void precheck_tunnels(struct check_facts *facts)
 {
 	struct mnl_socket *socket = NULL;
 	struct fault fault;
-	int err = netlink_open(&socket);
+	int err = netlink_open(NETLINK_ROUTE, &socket);
 
 	if (!err)
 		err = dump_links(socket, facts);

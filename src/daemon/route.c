@@ -11,56 +11,68 @@
  */
 #define DUMMY_ADDRESS 0xc0000008
 
-struct answer {
-	bool found;
-	__u8 type; /* RTN_* */
-	__be32 source;
-};
-
 static int take_route(const struct nlmsghdr *message, void *context)
 {
-	const struct rtmsg *route = mnl_nlmsg_get_payload(message);
-	struct answer *answer = context;
+	const struct rtmsg *info = mnl_nlmsg_get_payload(message);
+	struct route *route = context;
 	const struct nlattr *attr;
 
-	if (message->nlmsg_type != RTM_NEWROUTE || route->rtm_family != AF_INET)
+	if (message->nlmsg_type != RTM_NEWROUTE || info->rtm_family != AF_INET)
 		return MNL_CB_OK;
-	answer->found = true;
-	answer->type = route->rtm_type;
-	mnl_attr_for_each(attr, message, sizeof(*route))
+	route->type = info->rtm_type;
+	mnl_attr_for_each(attr, message, sizeof(*info))
 	{
-		if (mnl_attr_get_type(attr) == RTA_PREFSRC && mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
-			answer->source = mnl_attr_get_u32(attr);
+		__u16 type = mnl_attr_get_type(attr);
+
+		if ((type != RTA_OIF && type != RTA_PREFSRC) || mnl_attr_validate(attr, MNL_TYPE_U32) < 0)
+			continue;
+		if (type == RTA_OIF)
+			route->out = mnl_attr_get_u32(attr);
+		else
+			route->source = mnl_attr_get_u32(attr);
 	}
 	return MNL_CB_OK;
 }
 
-/* The route to an address; `ifindex` 0: by whichever interface. */
-static int ask(struct mnl_socket *socket, __be32 addr, __u32 ifindex, struct answer *ret_answer)
+static void put_u32(struct nlmsghdr *request, __u16 type, __u32 value)
+{
+	if (value)
+		mnl_attr_put_u32(request, type, value);
+}
+
+int route_ask(struct mnl_socket *socket, const struct route_packet *packet, struct route *ret_route)
 {
 	char buffer[256];
 	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
-	struct rtmsg *route;
+	struct route route = {};
+	struct rtmsg *info;
+	int err;
 
 	request->nlmsg_type = RTM_GETROUTE;
-	route = mnl_nlmsg_put_extra_header(request, sizeof(*route));
-	route->rtm_family = AF_INET;
-	route->rtm_dst_len = 32;
-	mnl_attr_put_u32(request, RTA_DST, addr);
-	if (ifindex)
-		mnl_attr_put_u32(request, RTA_OIF, ifindex);
-	*ret_answer = (struct answer){};
-	return netlink_ask(socket, request, take_route, ret_answer);
+	info = mnl_nlmsg_put_extra_header(request, sizeof(*info));
+	info->rtm_family = AF_INET;
+	info->rtm_dst_len = 32;
+	info->rtm_src_len = packet->src ? 32 : 0;
+	mnl_attr_put_u32(request, RTA_DST, packet->dst);
+	put_u32(request, RTA_SRC, packet->src);
+	put_u32(request, RTA_IIF, packet->in);
+	put_u32(request, RTA_OIF, packet->out);
+	put_u32(request, RTA_MARK, packet->mark);
+	err = netlink_ask(socket, request, take_route, &route);
+	if (!err)
+		*ret_route = route;
+	return err;
 }
 
 int route_is_local(struct mnl_socket *socket, __be32 addr, bool *ret_local)
 {
-	struct answer answer;
-	int err = ask(socket, addr, 0, &answer);
+	const struct route_packet packet = { .dst = addr };
+	struct route route;
+	int err = route_ask(socket, &packet, &route);
 
 	switch (err) {
 	case 0:
-		*ret_local = answer.found && answer.type == RTN_LOCAL;
+		*ret_local = route.type == RTN_LOCAL;
 		return 0;
 	/* unreachable, prohibited, a black hole, no route at all */
 	case -ENETUNREACH:
@@ -77,13 +89,14 @@ int route_is_local(struct mnl_socket *socket, __be32 addr, bool *ret_local)
 
 int route_read_source(struct mnl_socket *socket, __u32 ifindex, __be32 *ret_source)
 {
-	struct answer answer;
-	int err = ask(socket, htonl(DUMMY_ADDRESS), ifindex, &answer);
+	const struct route_packet packet = { .dst = htonl(DUMMY_ADDRESS), .out = ifindex };
+	struct route route;
+	int err = route_ask(socket, &packet, &route);
 
 	if (err)
 		return err;
-	if (!answer.found || answer.type != RTN_UNICAST || !answer.source)
+	if (route.type != RTN_UNICAST || !route.source)
 		return -EADDRNOTAVAIL;
-	*ret_source = answer.source;
+	*ret_source = route.source;
 	return 0;
 }

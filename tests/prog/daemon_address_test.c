@@ -44,7 +44,7 @@ static int add_interfaces(void **state)
 {
 	(void)state;
 	wires_enter();
-	assert_int_equal(netlink_open(&rtnl), 0);
+	assert_int_equal(netlink_open(NETLINK_ROUTE, &rtnl), 0);
 	wires_ip("link add ext type veth peer name far");
 	wires_ip("link add int type veth peer name near");
 	return 0;
