@@ -50,7 +50,7 @@ int check_settings_add(const struct settings *settings, json_t *findings, struct
 	static struct addresses addresses;
 	struct externals externals;
 	struct mnl_socket *socket;
-	int err = netlink_open(&socket);
+	int err = netlink_open(NETLINK_ROUTE, &socket);
 
 	if (err)
 		return fault_set_errno(fault, -err, "cannot talk to the kernel (rtnetlink)");

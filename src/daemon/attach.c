@@ -138,7 +138,7 @@ static int read_hooks(__u32 ifindex, struct filters ret_filters[NUM_ATTACH_HOOK]
 static int read_inner(__u32 ifindex, __u32 handle, struct filters *ret_filters)
 {
 	struct mnl_socket *socket;
-	int err = netlink_open(&socket);
+	int err = netlink_open(NETLINK_ROUTE, &socket);
 
 	if (err)
 		return err;
