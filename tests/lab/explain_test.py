@@ -528,8 +528,8 @@ def test_instance_that_keeps_none(lab):
     ("--last state=active", "not here"),
     ("--last reason=outbound", "no-port"),
     ("--last proto=tcp proto=udp", "twice"),
-    ("--last -n many", "from 1 to 49152, or 0 for all"),
-    ("--last -n 49153", "from 1 to 49152, or 0 for all"),
+    ("--last -n many", ", or 0 for all"),
+    ("--last -n 99999999", ", or 0 for all"),
     ("--last -n", "-n needs an argument"),
 ])
 def test_wrong_words(words, says):
