@@ -186,6 +186,15 @@ def test_reload_changes_quotas_and_what_is_refused(lab, path):
     assert bauta.config()["excluded"] == ["192.0.2.8/32"]
 
 
+def test_reload_takes_the_hairpin_away_and_brings_it_back(lab, path):
+    bauta = lab.use(Configured(path, BASE))
+    assert bauta.status()["hairpin"] == ["eth1"]
+    bauta.reload(BASE + "hairpin = off\n", read_again("hairpin"))
+    until(lambda: bauta.status()["hairpin"] == [], "for no interface inside")
+    bauta.reload(BASE + "hairpin = eth1\n", read_again("hairpin"))
+    until(lambda: bauta.status()["hairpin"] == ["eth1"], "for eth1 inside")
+
+
 BAD = [
     ("interface = eth0\nports = 60000\nrest = x\n", r"bauta\.conf:3: rest x: "),
     ("interface = eth0\nports = 60000\ncolour = red\n", r"bauta\.conf:3: \"colour\" is no setting"),
