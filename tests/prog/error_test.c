@@ -205,20 +205,6 @@ static void first_fragment_of_an_error(void **state)
 	gateway_check(&gateway);
 }
 
-static int open_gateway(void **state)
-{
-	(void)state;
-	gateway_open(&gateway, ETH_HLEN, 1024);
-	return 0;
-}
-
-static int close_gateway(void **state)
-{
-	(void)state;
-	gateway_close(&gateway);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -227,5 +213,5 @@ int main(void)
 		cmocka_unit_test(broken_message), cmocka_unit_test(first_fragment_of_an_error),
 	};
 
-	return cmocka_run_group_tests(tests, open_gateway, close_gateway);
+	return gateway_run_tests(&gateway, 1024, tests, sizeof(tests) / sizeof(tests[0]));
 }

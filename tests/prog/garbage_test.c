@@ -222,23 +222,9 @@ static void survives_garbage(void **state)
 	assert_true(gateway_is_empty(&gateway));
 }
 
-static int open_gateway(void **state)
-{
-	(void)state;
-	gateway_open(&gateway, ETH_HLEN, 4096);
-	return 0;
-}
-
-static int close_gateway(void **state)
-{
-	(void)state;
-	gateway_close(&gateway);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(survives_garbage) };
 
-	return cmocka_run_group_tests(tests, open_gateway, close_gateway);
+	return gateway_run_tests(&gateway, 4096, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -86,6 +86,33 @@ void gateway_close(struct gateway *gateway)
 	tc__destroy(gateway->programs);
 }
 
+/* cmocka hands nothing to the set-up of a group. */
+static struct {
+	struct gateway *gateway;
+	__u32 num_sessions;
+} group;
+
+static int open_group(void **state)
+{
+	(void)state;
+	gateway_open(group.gateway, ETH_HLEN, group.num_sessions);
+	return 0;
+}
+
+static int close_group(void **state)
+{
+	(void)state;
+	gateway_close(group.gateway);
+	return 0;
+}
+
+int gateway_run_tests(struct gateway *gateway, __u32 num_sessions, const struct CMUnitTest *tests, size_t num_tests)
+{
+	group.gateway = gateway;
+	group.num_sessions = num_sessions;
+	return _cmocka_run_group_tests("tests", tests, num_tests, open_group, close_group);
+}
+
 static void update(const struct bpf_map *map, const void *key, const void *value)
 {
 	assert_int_equal(bpf_map_update_elem(bpf_map__fd(map), key, value, BPF_ANY), 0);

@@ -48,6 +48,11 @@ struct outcome {
 	__u32 mark;
 };
 
+struct CMUnitTest;
+
+/* Runs tests with one gateway at an Ethernet interface, opened before the first of them; returns how many failed. */
+int gateway_run_tests(struct gateway *gateway, __u32 num_sessions, const struct CMUnitTest *tests, size_t num_tests);
+
 void gateway_open(struct gateway *gateway, __u32 l2_len, __u32 num_sessions);
 void gateway_close(struct gateway *gateway);
 

@@ -96,20 +96,6 @@ static void leaves_all_else(void **state)
 	check_in(LIFE_SYN | LIFE_ACK, 0, 65535, 65535);
 }
 
-static int open_gateway(void **state)
-{
-	(void)state;
-	gateway_open(&gateway, ETH_HLEN, 1024);
-	return 0;
-}
-
-static int close_gateway(void **state)
-{
-	(void)state;
-	gateway_close(&gateway);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -118,5 +104,5 @@ int main(void)
 		cmocka_unit_test(leaves_all_else),
 	};
 
-	return cmocka_run_group_tests(tests, open_gateway, close_gateway);
+	return gateway_run_tests(&gateway, 1024, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -268,20 +268,6 @@ static void counts_are_right_whoever_works_at_one_time(void **state)
 	gateway_check(&gateway);
 }
 
-static int open_gateway(void **state)
-{
-	(void)state;
-	gateway_open(&gateway, ETH_HLEN, 64);
-	return 0;
-}
-
-static int close_gateway(void **state)
-{
-	(void)state;
-	gateway_close(&gateway);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -292,5 +278,5 @@ int main(void)
 		cmocka_unit_test(counts_are_right_whoever_works_at_one_time),
 	};
 
-	return cmocka_run_group_tests(tests, open_gateway, close_gateway);
+	return gateway_run_tests(&gateway, 64, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -484,20 +484,6 @@ static void resets_are_limited(void **state)
 	gateway_check(&gateway);
 }
 
-static int open_gateway(void **state)
-{
-	(void)state;
-	gateway_open(&gateway, ETH_HLEN, NUM_SESSIONS);
-	return 0;
-}
-
-static int close_gateway(void **state)
-{
-	(void)state;
-	gateway_close(&gateway);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -522,5 +508,5 @@ int main(void)
 		cmocka_unit_test(resets_are_limited),
 	};
 
-	return cmocka_run_group_tests(tests, open_gateway, close_gateway);
+	return gateway_run_tests(&gateway, NUM_SESSIONS, tests, sizeof(tests) / sizeof(tests[0]));
 }

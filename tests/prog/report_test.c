@@ -302,20 +302,6 @@ static void ring_wraps(void **state)
 	}
 }
 
-static int open_gateway(void **state)
-{
-	(void)state;
-	gateway_open(&gateway, ETH_HLEN, 1024);
-	return 0;
-}
-
-static int close_gateway(void **state)
-{
-	(void)state;
-	gateway_close(&gateway);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -326,5 +312,5 @@ int main(void)
 		cmocka_unit_test(drops_are_kept),           cmocka_unit_test(ring_wraps),
 	};
 
-	return cmocka_run_group_tests(tests, open_gateway, close_gateway);
+	return gateway_run_tests(&gateway, 1024, tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -262,23 +262,9 @@ static void books_are_balanced(void **state)
 	assert_in_range(num_reasons, 30, NUM_REASON);
 }
 
-static int open_gateway(void **state)
-{
-	(void)state;
-	gateway_open(&gateway, ETH_HLEN, 4096);
-	return 0;
-}
-
-static int close_gateway(void **state)
-{
-	(void)state;
-	gateway_close(&gateway);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(books_are_balanced) };
 
-	return cmocka_run_group_tests(tests, open_gateway, close_gateway);
+	return gateway_run_tests(&gateway, 4096, tests, sizeof(tests) / sizeof(tests[0]));
 }
