@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Hairpin: internal hosts reach each other by their external endpoints (RFC 4787 REQ-9, 5382 REQ-8, 5508 REQ-7)."""
 
+import contextlib
 import errno
 import select
+import signal
 import socket
 
 import pytest
 from gateway import Bauta
+from lab import TunWire
 from packet import check_checksums, match, quoted
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from talk import accept, ask, chat, text
@@ -29,10 +32,10 @@ def mapped_udp(lab, host, port, address=None):
         return client, ask(client, server, (lab.B.address, 7000))
 
 
-def mapped_tcp(lab, host, port):
+def mapped_tcp(lab, host, port, address=None):
     """A connection of an internal host with B, which keeps the port's mapping, and the port's external endpoint."""
     with lab.B.listen(7000) as server:
-        client = host.connect((lab.B.address, 7000), port=port)
+        client = host.connect((lab.B.address, 7000), port=port, address=address)
         return client, accept(client, server)[1]
 
 
@@ -386,6 +389,51 @@ def test_interfaces_come_and_go(lab):
     wait_inside(bauta, "br0")
     lab.R.ip("link set eth1 nomaster", "link del br0")
     wait_inside(bauta, "eth1")
+
+
+def test_interface_without_link_header(lab):
+    """A2 is behind a tunnel: to it, from it, to itself, and an answer to what is refused."""
+    bauta = lab.use(Bauta("50000-50009", *ANYBODY))
+    with contextlib.closing(TunWire(lab.R, lab.A2, 1400, "tun0")):
+        lab.R.ip("addr add 192.168.2.1/24 dev tun0")
+        lab.A2.ip("addr add 192.168.2.6/24 dev tun0", "route replace default via 192.168.2.1 dev tun0")
+        wait_inside(bauta, "eth1", "tun0")
+        a, external = mapped_udp(lab, lab.A, 5000)
+        a2, external2 = mapped_udp(lab, lab.A2, 6000, "192.168.2.6")
+        at_a2 = lab.capture(lab.A2, "tun0")
+        assert ask(a, a2, external2) == external
+        assert ask(a2, a, external) == external2
+        a2.sendto(b"me", external2)
+        assert a2.recvfrom(100) == (b"me", external2)
+        a.connect(external2)
+        a.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
+        assert errno_of(a, bytes(1400)) == errno.EMSGSIZE
+        a2.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 1)
+        a2.connect(external)
+        assert errno_of(a2) == errno.EHOSTUNREACH
+        assert at_a2.one(match(proto="icmp", icmp=(11, 0))).src == "192.168.2.1"
+        expect_only(at_a2, "192.168.2.6", lab.R.external, "192.168.2.1")
+        _, external2 = mapped_tcp(lab, lab.A2, 6000, "192.168.2.6")
+        server = lab.A2.listen(6000, "192.168.2.6")
+        client = lab.A.connect(external2)
+        conn, _ = accept(client, server)
+        chat(client, conn)
+    wait_inside(bauta, "eth1")
+
+
+def test_reload(lab, tmp_path):
+    """SIGHUP: what the file says now is in force, and sessions stay."""
+    file = tmp_path / "bauta.conf"
+    file.write_text("filtering = endpoint-independent\n")
+    bauta = lab.use(Bauta("50000-50009", "-c", str(file)))
+    a, external = mapped_udp(lab, lab.A, 5000)
+    a2, external2 = mapped_udp(lab, lab.A2, 6000)
+    assert ask(a, a2, external2) == external
+    for where, names in (("off", []), ("eth1", ["eth1"]), ("eth9", []), ("auto", ["eth1"])):
+        file.write_text(f"filtering = endpoint-independent\nhairpin = {where}\n")
+        bauta.daemon.kill(signal.SIGHUP)
+        wait_inside(bauta, *names)
+    assert ask(a, a2, external2) == external
 
 
 def test_listed_interfaces(lab):

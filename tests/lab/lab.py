@@ -52,18 +52,18 @@ atexit.register(_delete_namespaces, _left_behind)
 class TunWire(threading.Thread):
     """Two tun devices, one in each host, and the thread that carries packets between them."""
 
-    def __init__(self, one, other, mtu):
+    def __init__(self, one, other, mtu, dev="eth0"):
         super().__init__(daemon=True)
-        self._ends = [self._open(one, mtu), self._open(other, mtu)]
+        self._ends = [self._open(one, dev, mtu), self._open(other, dev, mtu)]
         self._stop_read, self._stop_write = os.pipe()
         self.start()
 
     @staticmethod
-    def _open(host, mtu):
+    def _open(host, dev, mtu):
         with host.inside():
             fd = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-            fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", b"eth0", IFF_TUN_NO_PI))
-        host.ip(f"link set eth0 mtu {mtu} up")
+            fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", dev.encode(), IFF_TUN_NO_PI))
+        host.ip(f"link set {dev} mtu {mtu} up")
         return fd
 
     def run(self):
