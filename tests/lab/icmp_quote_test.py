@@ -4,8 +4,8 @@
 import struct
 
 import pytest
-from flow import Flow, message
 from gateway import Bauta
+from icmp_flow import UdpFlow, message
 from packet import internet_sum, match
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption
 from scapy.packet import Raw
@@ -38,7 +38,7 @@ class Ways:
 
     def __init__(self, lab):
         self.lab = lab
-        self.flow = Flow(lab).start()
+        self.flow = UdpFlow(lab).start()
         self.at_a, self.at_b = lab.capture(lab.A), lab.capture(lab.B)
 
     def inward(self, quote, kind=(11, 0), rest=0, checksum=None):

@@ -4,8 +4,8 @@
 import socket
 
 import pytest
-from flow import INNER_ROUTER, ROUTER, Flow, message
 from gateway import Bauta
+from icmp_flow import INNER_ROUTER, ROUTER, UdpFlow, message
 from packet import check_checksums, match
 from scapy.layers.inet import ICMP, IP, TCP
 from scapy.packet import Raw
@@ -39,7 +39,7 @@ def seen(capture, kind):
 
 def test_errors_of_every_code_come_in(lab, bauta):
     """RFC 5508 REQ-4, REQ-10: type, code and the word behind them stay; an MTU of 0 too (RFC 1191 §4)."""
-    flow = Flow(lab).start()
+    flow = UdpFlow(lab).start()
     at_a = lab.capture(lab.A)
     for kind in ERRORS:
         for rest in RESTS:
@@ -54,7 +54,7 @@ def test_errors_of_every_code_come_in(lab, bauta):
 @pytest.mark.parametrize("source", ["A", INNER_ROUTER])
 def test_errors_of_every_code_go_out(lab, bauta, source):
     """RFC 5508 REQ-5: from R's external address, whoever inside sent it, and nothing private in it."""
-    flow = Flow(lab).start()
+    flow = UdpFlow(lab).start()
     at_b = lab.capture(lab.B)
     for kind in ERRORS:
         for rest in RESTS:
@@ -69,7 +69,7 @@ def test_errors_of_every_code_go_out(lab, bauta, source):
 
 def test_source_quench_comes_nowhere(lab, bauta):
     """RFC 6633: neither to an internal host nor to the gateway's own stack; nor does one leave."""
-    flow = Flow(lab).start()
+    flow = UdpFlow(lab).start()
     at_a, at_b = lab.capture(lab.A), lab.capture(lab.B)
     heard = lab.R.socket(socket.SOCK_RAW, socket.IPPROTO_ICMP)
     flow.tell_a((4, 0), flow.sent())
@@ -84,7 +84,7 @@ def test_source_quench_comes_nowhere(lab, bauta):
 
 def test_other_types_cross_in_neither_direction(lab, bauta):
     """From inside they are dropped; from outside they are the host's, which judges redirects by settings of its own."""
-    flow = Flow(lab).start()
+    flow = UdpFlow(lab).start()
     at_a, at_b = lab.capture(lab.A), lab.capture(lab.B)
     heard = lab.R.socket(socket.SOCK_RAW, socket.IPPROTO_ICMP)
     for kind in OTHERS:
@@ -135,7 +135,7 @@ def test_nothing_touches_a_session(make_lab):
     lab = make_lab(offload=False)
     lab.meet()
     bauta = lab.use(Bauta("50000-50009", clock_factor=10))
-    flow = Flow(lab).start()
+    flow = UdpFlow(lab).start()
     server, client = lab.B.listen(7001), lab.A.connect((lab.B.address, 7001), port=5001)
     conn, (address, port) = accept(client, server)
     at_b = lab.capture(lab.B)
@@ -171,7 +171,7 @@ def test_nothing_touches_a_session(make_lab):
 
 def test_error_about_a_mapped_port_of_a_stranger(lab, bauta):
     """RFC 5508 REQ-4: an error about a packet to a remote that A never spoke with is not A's."""
-    flow = Flow(lab).start()
+    flow = UdpFlow(lab).start()
     at_a = lab.capture(lab.A)
     address, port = flow.external
     quote = IP(src=address, dst="198.51.100.99") / flow.sent().payload

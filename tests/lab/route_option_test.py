@@ -5,8 +5,8 @@ import socket
 import struct
 
 import pytest
-from flow import Flow, message
 from gateway import Bauta
+from icmp_flow import UdpFlow, message
 from packet import match
 from scapy.layers.inet import IP, UDP, IPOption
 from talk import check_outside
@@ -90,7 +90,7 @@ def test_source_route_does_not_leave(lab, bauta, kind, accept):
 
 def test_quoted_records_are_blanked(lab, bauta):
     """What R wrote into a packet from B on its way in comes back in the quote of an error."""
-    flow = Flow(lab).start()
+    flow = UdpFlow(lab).start()
     at_b = lab.capture(lab.B)
     flow.tell_b((3, 3), flow.got(options=[record("192.168.0.1", "192.168.10.1")]), source=lab.A.address)
     seen = at_b.one(match(proto="icmp", icmp=(3, 3)))
