@@ -164,6 +164,23 @@ def test_packets_from_outside(lab, refresh):
 
 
 @pytest.mark.parametrize("proto", ["udp", "tcp"])
+def test_refused_packets_do_not_refresh(lab, proto):
+    """RFC 7857 §7: what the filter of a mapping keeps out keeps nothing alive, whatever inbound packets may do."""
+    lab.meet()
+    bauta = lab.use(Bauta(RANGE, "--inbound-refresh", clock_factor=120))
+    flow = Flow(lab, bauta, proto)
+    flow.out("S")
+    start = time.monotonic()
+    at_a = lab.capture(lab.A)
+    while flow.session() is not None:
+        assert time.monotonic() - start < 6
+        lab.B2.send(flow.packet(lab.B2.address, lab.R.external, 7000, flow.port, "S", b""))
+        lab.settle()
+    assert time.monotonic() - start >= (300 if proto == "udp" else 240) / 120 - 0.1
+    assert at_a.count(match(src=lab.B2.address)) == 0
+
+
+@pytest.mark.parametrize("proto", ["udp", "tcp"])
 def test_errors_from_inside_do_not_refresh(lab, proto):
     """RFC 7857 §7.1: a program is gone, the remote goes on sending, and the host's answers keep nothing alive."""
     lab.meet()
