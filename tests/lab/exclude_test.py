@@ -3,6 +3,7 @@
 
 import errno
 import random
+import signal
 
 import pytest
 from gateway import BAUTA, Bauta
@@ -129,6 +130,38 @@ def test_sessions_that_are_there_go_on(branch):
     assert ask(new, server) == (lab.A.address, 5001)
     bauta.cli("flush")
     assert ask(old, server) == (lab.A.address, 5000)
+
+
+def test_file_that_is_read_again(branch, tmp_path):
+    """An exclusion comes and goes while the gateway runs, and the flows of before do not notice."""
+    lab = branch
+    path = tmp_path / "bauta.conf"
+
+    def write(*items):
+        path.write_text(f"interface = eth0\nports = {RANGES}\n" + "".join(f"exclude = {item}\n" for item in items))
+
+    def read_again(*expected):
+        bauta.daemon.kill(signal.SIGHUP)
+        until(lambda: bauta.json("show", "config")["excluded"] == list(expected), f"for exclusions {expected}")
+
+    write()
+    bauta = lab.use(Bauta(None, "-c", str(path)))
+    server, item = lab.B2.udp(7000), f"udp:{lab.B2.address}/32:7000"
+    clients = [lab.A.udp(5000 + number, remote=(lab.B2.address, 7000)) for number in range(3)]
+    first = ask(clients[0], server)
+    assert first[0] == lab.R.external
+    write(item)
+    read_again(item)
+    assert ask(clients[0], server) == first
+    assert ask(clients[1], server) == clients[1].getsockname()
+    write("192.0.2.1/32")
+    bauta.daemon.kill(signal.SIGHUP)
+    bauta.daemon.wait_text(r"^bauta: .*bauta\.conf:3.*192\.0\.2\.1.*$")
+    assert ask(clients[1], server) == clients[1].getsockname()
+    write()
+    read_again()
+    assert ask(clients[0], server) == first
+    assert ask(clients[2], server)[0] == lab.R.external
 
 
 def test_without_an_external_address(branch):
