@@ -97,12 +97,12 @@ static void look_for_trouble(const struct daemon *daemon)
 }
 
 /* "filtering, timeout" */
-static void list_changed(const struct settings *one, const struct settings *other, char *text, size_t size)
+static void list_changed(const struct settings *old, const struct settings *new, char *text, size_t size)
 {
 	size_t len = 0;
 
 	for (enum setting_id id = 0; id < NUM_SETTING && len < size; id++)
-		if (!settings_agree(one, other, id))
+		if (!settings_agree(old, new, id))
 			len += snprintf(text + len, size - len, "%s%s", len ? ", " : "", setting_table[id].name);
 }
 

@@ -248,11 +248,12 @@ void settings_override(struct settings *settings, const struct settings *other)
 			copy(settings, other, id);
 }
 
-bool settings_agree(const struct settings *one, const struct settings *other, enum setting_id id)
+bool settings_agree(const struct settings *first, const struct settings *second, enum setting_id id)
 {
 	const struct setting *setting = &setting_table[id];
 
-	return memcmp((const char *)one + setting->offset, (const char *)other + setting->offset, setting->size) == 0;
+	return memcmp((const char *)first + setting->offset, (const char *)second + setting->offset, setting->size) ==
+	       0;
 }
 
 void settings_to_config(const struct settings *settings, struct config *config)

@@ -163,7 +163,7 @@ bool settings_given(const struct settings *settings, enum setting_id id);
 void settings_override(struct settings *settings, const struct settings *other);
 
 /* Whether two agree in a setting. */
-bool settings_agree(const struct settings *one, const struct settings *other, enum setting_id id);
+bool settings_agree(const struct settings *first, const struct settings *second, enum setting_id id);
 
 /* How a setting is called in the middle of a sentence: "--on-full", or "on-full (FILE:12)". Returns `text`. */
 #define SETTING_TEXT 256

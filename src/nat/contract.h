@@ -399,6 +399,7 @@ struct config {
 	__u8 mss_auto;          /* `mss` was found, not set */
 	__u16 mss;              /* at most this MSS passes in a SYN, in either direction; 0: any */
 	struct hairpin hairpin; /* as it was set */
+	__u32 unused;           /* no padding: configurations are compared whole */
 	__u32 num_excluded;
 	__u32 num_port_timeouts;
 	struct exclusion excluded[MAX_EXCLUDED];

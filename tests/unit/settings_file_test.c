@@ -300,12 +300,10 @@ static void test_what_is_no_text(void **state)
 	settings_init(&settings);
 	assert_int_equal(settings_file_read(path, &settings, &fault), -EINVAL);
 	assert_non_null(strstr(fault.text, ":2: this is not text"));
-	memset(line, '1', sizeof(line));
-	memcpy(line, "rest = ", 7);
-	line[sizeof(line) - 1] = '\0';
+	snprintf(line, sizeof(line), "rest = %0*d", (int)sizeof(line) - 8, 1);
 	assert_int_equal(read_text(line, &settings, &fault), -EINVAL);
 	assert_non_null(strstr(fault.text, ":1: the line is too long; up to 198 characters"));
-	memcpy(line, "# rest ", 7);
+	snprintf(line, sizeof(line), "# rest = %0*d", (int)sizeof(line) - 10, 1);
 	assert_int_equal(read_text(line, &settings, &fault), 0);
 }
 
@@ -318,10 +316,7 @@ static void test_longest_line(void **state)
 
 	(void)state;
 	for (int len = 190; len < 210; len++) {
-		memset(line, ' ', sizeof(line));
-		memcpy(line, "rest =", 6);
-		line[len - 1] = '7';
-		strcpy(line + len, "\n");
+		snprintf(line, sizeof(line), "rest =%*d\n", len - 6, 7);
 		assert_int_equal(read_text(line, &settings, &fault), len <= 198 ? 0 : -EINVAL);
 		if (len <= 198)
 			assert_int_equal(settings.rest_s, 7);
