@@ -6,7 +6,7 @@
 #include "packet.h"
 #include "platform.h"
 
-#define IP_DS_OFFSET 1   /* of the octet with the class, above two bits of ECN */
+#define IP_DS_OFFSET 1 /* of the octet with the class, above two bits of ECN */
 #define IP_DS_MASK 0xfc
 
 /* The kernel gives them a precedence of 6 (RFC 1812 §4.3.2.5). RFC 5508 §7.7 has a NAT copy the class of the cause. */

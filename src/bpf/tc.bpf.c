@@ -11,6 +11,7 @@
 #include "host_port.h"
 #include "icmp_check.h"
 #include "mss_clamp.h"
+#include "own_error.h"
 #include "packet_report.h"
 #include "platform.h"
 #include "refuse.h"
@@ -57,6 +58,9 @@ static __always_inline void apply_all(struct __sk_buff *skb, const struct packet
 		mss_clamp(skb, pkt, decision);
 	if (reason_verdict(decision->reason) == VERDICT_TRANSLATED && !decision->inbound)
 		route_hide(skb, pkt, decision);
+	if (decision->reason == TRANSLATED_ERROR_OUTBOUND && packet_origin(skb) == ORIGIN_HOST &&
+	    !own_error_class(skb, pkt))
+		decision->reason = DROPPED_REWRITE;
 }
 
 SEC("tc")

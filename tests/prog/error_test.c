@@ -205,12 +205,40 @@ static void first_fragment_of_an_error(void **state)
 	gateway_check(&gateway);
 }
 
+/* RFC 5508 §7.7: the kernel's own error has the class of its cause, without ECN; one from inside keeps what it has. */
+static void class_of_the_cause(void **state)
+{
+	struct frame sent, got, answer, error;
+
+	(void)state;
+	for (int host = 0; host < 2; host++) {
+		begin(SORT_UDP, &sent, &got);
+		answer = sent;
+		frame_reverse(&answer);
+		frame_ip(&answer)->tos = 0xb9;
+		seal_ip(frame_ip(&answer));
+		frame_error(&error, inet_addr(host ? EXTERNAL : INTERNAL), inet_addr(REMOTE), ICMP_TYPE_TIME_EXCEEDED,
+			    &answer, 0);
+		frame_ip(&error)->tos = 0xc0;
+		seal_ip(frame_ip(&error));
+		assert_int_equal(gateway_egress(&gateway, &error, host ? FROM_HOST : FROM_INTERNAL).reason,
+				 TRANSLATED_ERROR_OUTBOUND);
+		assert_int_equal(frame_ip(&error)->tos, host ? 0xb8 : 0xc0);
+		assert_true(frame_is_sound(&error));
+		gateway_check(&gateway);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(inbound),        cmocka_unit_test(outbound),
-		cmocka_unit_test(of_no_session),  cmocka_unit_test(broken_quotes),
-		cmocka_unit_test(broken_message), cmocka_unit_test(first_fragment_of_an_error),
+		cmocka_unit_test(inbound),
+		cmocka_unit_test(outbound),
+		cmocka_unit_test(of_no_session),
+		cmocka_unit_test(broken_quotes),
+		cmocka_unit_test(broken_message),
+		cmocka_unit_test(first_fragment_of_an_error),
+		cmocka_unit_test(class_of_the_cause),
 	};
 
 	return gateway_run_tests(&gateway, 1024, tests, sizeof(tests) / sizeof(tests[0]));
