@@ -133,6 +133,38 @@ def test_who_refreshes(lab, server, refreshes):
     assert heard is refreshes
 
 
+def crosses(sender, receiver, limit_s=0.4):
+    """Whether a STUN request from one client to where the other was mapped arrives, and where it seems to come from."""
+    transaction, message = request()
+    sender.socket.sendto(message, receiver.mapped)
+    receiver.socket.settimeout(limit_s)
+    try:
+        got, source = receiver.socket.recvfrom(2048)
+    except TimeoutError:
+        return None
+    assert got[8:20] == transaction
+    return source
+
+
+@pytest.mark.parametrize("options, at_once, after_both", [
+    (MODES[0][0], False, True), (MODES[1][0], True, True), (MODES[2][0], False, True), (MODES[3][0], False, False)
+], ids=IDS)
+@pytest.mark.parametrize("peer", ["A", "A2"])
+def test_hairpin(lab, server, options, at_once, after_both, peer):
+    """RFC 5780 §3.4, to oneself and to another: each sees the other's external endpoint, and filters hold inside too."""
+    lab.use(Bauta(PORTS, *options))
+    one, two = Client(lab.A, server), Client(lab.hosts[peer], server)
+    assert crosses(one, two) == (one.mapped if at_once else None)
+    assert crosses(two, one) == (two.mapped if after_both else None), "the other has sent to this one"
+    assert crosses(one, two) == (one.mapped if after_both else None)
+
+
+def test_hairpin_as_coturns_client_finds_it(lab, server):
+    lab.use(Bauta(PORTS, "--filtering", OPEN))
+    text = lab.A.do("turnutils_natdiscovery", "-H", server.addresses[0], limit_s=20)
+    assert "Received a request (maybe a successful hairpinning)" in text
+
+
 def test_padded_messages_in_fragments(lab, server):
     """RFC 5780 §3.5: an answer that is larger than the MTU."""
     lab.use(Bauta(PORTS))
