@@ -6,7 +6,7 @@ import errno
 
 import pytest
 from gateway import Bauta
-from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet import ICMP, IP, TCP, UDP
 from talk import accept, ask, chat
 from wait import until
 
@@ -178,14 +178,18 @@ def hear(client):
     return error.value.errno
 
 
-def test_tcp_client_hears_of_a_new_address_when_it_sends(lab):
-    """Its segment leaves from the new address, where the remote knows no connection: its RST comes back."""
-    bauta = lab.use(Bauta(RANGES))
+@pytest.mark.parametrize("mid_stream", ["adopt", "reset"])
+def test_tcp_client_hears_of_a_new_address_when_it_sends(lab, mid_stream):
+    """Its segment leaves from the new address, where the remote knows no connection, and its RST comes back; or the
+    gateway has answered."""
+    bauta = lab.use(Bauta(RANGES, "--mid-stream", mid_stream))
     client, _ = connection(lab, 5000)
     change(lab, OLD, NEW)
     wait_external(bauta, NEW)
     bauta.wait_sessions(0)
+    at_outside = lab.capture(lab.B)
     assert hear(client) == errno.ECONNRESET
+    assert bool(at_outside.count(lambda packet: packet[IP].src == NEW)) == (mid_stream == "adopt")
 
 
 def test_tcp_connection_with_its_own_port_outlives_a_gap(lab):
@@ -220,6 +224,21 @@ def test_what_comes_late_from_outside_goes_nowhere(lab):
     assert not bauta.sessions()
     for end in ends:
         end.close()
+
+
+def test_syn_that_waited_is_not_answered_from_an_address_that_is_gone(lab):
+    """The one that came later, for the new address, is answered; so the first had its time."""
+    lab.meet()
+    bauta = lab.use(Bauta(RANGES, clock_factor=10))
+    at_outside, at_other = lab.capture(lab.B), lab.capture(lab.B2)
+    lab.B.send(IP(src=lab.B.address, dst=OLD) / TCP(sport=6000, dport=50005, flags="S"))
+    until(lambda: bauta.drops().get("unsolicited"), "for the first SYN")
+    change(lab, OLD, NEW)
+    wait_external(bauta, NEW)
+    lab.B2.send(IP(src=lab.B2.address, dst=NEW) / TCP(sport=6000, dport=50005, flags="S"))
+    error = at_other.one(lambda packet: ICMP in packet)
+    assert (error[IP].src, error[ICMP].type, error[ICMP].code) == (NEW, 3, 3)
+    assert at_outside.count(lambda packet: ICMP in packet) == 0
 
 
 # What is counted for it
