@@ -3,7 +3,6 @@
 #ifndef BAUTA_BPF_APPLY_H
 #define BAUTA_BPF_APPLY_H
 
-#include "fragment.h"
 #include "platform.h"
 #include "rewrite.h"
 
@@ -72,8 +71,25 @@ static __always_inline void apply(struct __sk_buff *skb, const struct packet *pk
 out:
 	if (!done)
 		decision->reason = DROPPED_REWRITE;
-	else if (pkt->first_fragment)
-		fragment_note(pkt, decision->inbound ? ENTRY_INBOUND : 0, decision->new.addr);
+}
+
+/* Puts the new identification of a packet into it that is otherwise left alone. */
+static __always_inline void apply_id(struct __sk_buff *skb, const struct packet *pkt, struct decision *decision)
+{
+	struct iphdr *ip = (void *)(long)skb->data + pkt->l3;
+
+	if ((void *)(ip + 1) > (void *)(long)skb->data_end)
+		decision->reason = DROPPED_REWRITE;
+	else
+		rewrite_id(ip, decision->new_id);
+}
+
+/* How many datagrams the device, or the kernel before it, will make of a packet. */
+static __always_inline __u32 apply_segments(const struct __sk_buff *skb)
+{
+	__u32 size = skb->gso_size;
+
+	return size ? skb->len / size + 1 : 1;
 }
 
 #endif

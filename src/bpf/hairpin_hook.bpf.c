@@ -18,6 +18,7 @@
 #include "apply.h"
 #include "frame.h"
 #include "hairpin.h"
+#include "hold.h"
 #include "icmp_check.h"
 #include "packet_report.h"
 #include "platform.h"
@@ -129,20 +130,50 @@ SLOW_PATH enum reason find_way(struct __sk_buff *skb, struct room *room)
 	return TRANSLATED_HAIRPIN;
 }
 
-static __always_inline enum reason judge(struct __sk_buff *skb, struct room *room)
+/* A packet that has been parsed. */
+static __always_inline enum reason judge_packet(struct __sk_buff *skb, struct room *room)
 {
 	struct packet *pkt = &room->hairpin.packet;
 	enum reason reason;
 
-	if (!icmp_check_parse(skb, pkt) || !hairpin_is_wanted(pkt))
+	if (!hairpin_is_wanted(pkt))
 		return PASSED_INSIDE;
 	/* a connection of the host's own with the internal host, which is there untranslated */
 	if ((pkt->kind == PACKET_TCP || pkt->kind == PACKET_UDP) && platform_host_connected(skb, &pkt->tuple))
 		return PASSED_INSIDE;
 	if (!has_hops(skb, pkt))
 		return REFUSED_HOPS;
-	reason = hairpin_translate(skb, &room->hairpin);
+	reason = hairpin_translate(skb, &room->hairpin, apply_segments(skb));
 	return reason == TRANSLATED_HAIRPIN ? find_way(skb, room) : reason;
+}
+
+/* The machine itself may be meant, whose packets are passed untouched: what becomes of a datagram's first fragment becomes of
+ * all, as at the external interface.
+ */
+static __always_inline enum reason judge(struct __sk_buff *skb, struct room *room)
+{
+	struct packet *pkt = &room->hairpin.packet;
+	struct decision *out = &room->hairpin.out;
+	enum reason reason;
+
+	if (!icmp_check_parse(skb, pkt))
+		return PASSED_INSIDE;
+	if (hold_has_resent(skb, pkt, 0))
+		return HELD_FRAGMENT;
+	if (pkt->kind == PACKET_FRAGMENT && packet_has_ports(pkt)) {
+		out->reason = translate_fragment(pkt, 0, HELD_FRAGMENT, out);
+		hold_fragment(skb, pkt, 0, out);
+		if (out->reason != TRANSLATED_OUTBOUND)
+			return out->reason;
+	}
+	reason = judge_packet(skb, room);
+	if (!pkt->first_fragment)
+		return reason;
+	if (reason != TRANSLATED_HAIRPIN) {
+		out->reason = reason;
+		translate_note(pkt, 0, out);
+	}
+	return reason_verdict(reason) <= VERDICT_PASSED && hold_resend(skb, pkt, 0) ? HELD_FRAGMENT : reason;
 }
 
 /* Both translations, into the bytes. TRANSLATED_HAIRPIN, or why not. What is hidden from remotes is hidden from those inside who

@@ -174,6 +174,11 @@ static __always_inline __u32 platform_cmpxchg(__u32 *word, __u32 old, __u32 new)
 	return __sync_val_compare_and_swap(word, old, new);
 }
 
+static __always_inline __u64 platform_cmpxchg64(__u64 *word, __u64 old, __u64 new)
+{
+	return __sync_val_compare_and_swap(word, old, new);
+}
+
 static __always_inline __u32 platform_xchg(__u32 *word, __u32 new)
 {
 	return __sync_lock_test_and_set(word, new);
@@ -187,6 +192,17 @@ static __always_inline void platform_add32(__u32 *word, __s32 num)
 static __always_inline void platform_add64(__u64 *word, __s64 num)
 {
 	__sync_fetch_and_add(word, num);
+}
+
+/* Full barriers, both; return what was there before. */
+static __always_inline __u32 platform_take32(__u32 *word, __u32 num)
+{
+	return __sync_fetch_and_add(word, num);
+}
+
+static __always_inline __u64 platform_take64(__u64 *word, __u64 num)
+{
+	return __sync_fetch_and_add(word, num);
 }
 
 static __always_inline void platform_or64(__u64 *word, __u64 bits)
@@ -226,6 +242,9 @@ static __always_inline void platform_loop(__u32 num, long (*step)(__u32 index, v
  * with softirqs off from its begin to its end, so no other search can come between.
  */
 static __always_inline struct search *platform_search(void);
+
+/* The counter of identifications with this number (scratch.h). */
+static __always_inline __u32 *platform_ident(__u32 index);
 
 /* The cache of fragmented datagrams (scratch.h). */
 struct fragment_key;

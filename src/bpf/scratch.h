@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the hooks may lose: room for a search, which is too large for the stack, and the cache of fragmented datagrams. */
+/* What the hooks may lose: room for a search, which is too large for the stack, the cache of fragmented datagrams, and where
+ * their identifications have come to.
+ */
 #ifndef BAUTA_BPF_SCRATCH_H
 #define BAUTA_BPF_SCRATCH_H
 
 #include "create.h"
 #include "fragment.h"
+#include "ident.h"
 #include "platform.h"
 
 struct {
@@ -19,6 +22,18 @@ static __always_inline struct search *platform_search(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&search_scratch, &zero);
+}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, NUM_IDENT);
+	__type(key, __u32);
+	__type(value, __u32);
+} idents SEC(".maps");
+
+static __always_inline __u32 *platform_ident(__u32 index)
+{
+	return bpf_map_lookup_elem(&idents, &index);
 }
 
 #define MAX_FRAGMENTED 16384

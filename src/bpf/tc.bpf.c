@@ -8,6 +8,7 @@
 
 #include "apply.h"
 #include "frame.h"
+#include "hold.h"
 #include "host_port.h"
 #include "icmp_check.h"
 #include "mss_clamp.h"
@@ -45,6 +46,8 @@ static __always_inline bool established(struct __sk_buff *skb, __u8 direction, s
 		return false;
 	decision->inbound = direction == ENTRY_INBOUND;
 	decision->reason = decision->inbound ? TRANSLATED_INBOUND : TRANSLATED_OUTBOUND;
+	if (!decision->inbound && !pkt->atomic)
+		translate_renumber(pkt, decision, apply_segments(skb));
 	apply(skb, pkt, decision);
 	return true;
 }
@@ -86,9 +89,18 @@ int bauta_egress_slow(struct __sk_buff *skb)
 		report_count(decision.reason);
 		return NEXT;
 	}
-	decision.reason =
-		icmp_check_parse(skb, &pkt) ? translate_outbound(skb, &pkt, packet_origin(skb), &decision) : pkt.bad;
+	if (!icmp_check_parse(skb, &pkt)) {
+		decision.reason = pkt.bad;
+	} else if (hold_has_resent(skb, &pkt, 0)) {
+		decision.reason = HELD_FRAGMENT;
+	} else {
+		decision.reason = translate_outbound(skb, &pkt, packet_origin(skb), &decision);
+		translate_renumber(&pkt, &decision, apply_segments(skb));
+		hold_fragment(skb, &pkt, 0, &decision);
+	}
 	apply_all(skb, &pkt, &decision);
+	if (decision.renumber && reason_verdict(decision.reason) == VERDICT_PASSED)
+		apply_id(skb, &pkt, &decision);
 	/* a RST is sent without a socket, to whoever knocks at a closed port */
 	if (decision.reason == PASSED_HOST && !(pkt.tcp_flags & LIFE_RST))
 		host_port_see(&pkt.tuple);
@@ -136,7 +148,14 @@ int bauta_ingress_slow(struct __sk_buff *skb)
 	}
 	if (decision.reason == TRANSLATED_OUTBOUND) {
 		decision.inbound = 1;
-		decision.reason = icmp_check_parse(skb, &pkt) ? translate_inbound(skb, &pkt, &decision) : pkt.bad;
+		if (!icmp_check_parse(skb, &pkt)) {
+			decision.reason = pkt.bad;
+		} else if (hold_has_resent(skb, &pkt, ENTRY_INBOUND)) {
+			decision.reason = HELD_FRAGMENT;
+		} else {
+			decision.reason = translate_inbound(skb, &pkt, &decision);
+			hold_fragment(skb, &pkt, ENTRY_INBOUND, &decision);
+		}
 	}
 	apply_all(skb, &pkt, &decision);
 	if (decision.reason == DROPPED_UNSOLICITED)

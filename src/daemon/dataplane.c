@@ -37,8 +37,8 @@
 
 /* What outlives a run. The header is the last to be pinned. Other maps are each load's own. */
 static const char *const pinned_map[] = {
-	"store",    "locks",  "config",   "pools",  "crowds",   "host_ports", "quotas",
-	"counters", "limits", "gateways", "events", "failures", "stages",     "header",
+	"store",  "locks",    "config", "pools",    "crowds", "host_ports", "quotas", "counters",
+	"limits", "gateways", "events", "failures", "idents", "stages",     "header",
 };
 
 #define NUM_PINNED_MAP (sizeof(pinned_map) / sizeof(pinned_map[0]))

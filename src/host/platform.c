@@ -6,6 +6,7 @@
 
 #include "create.h"
 #include "fragment.h"
+#include "ident.h"
 
 #define NUM_FRAGMENTED 16
 
@@ -18,10 +19,16 @@ __thread struct platform platform;
 static __thread struct search search;
 static __thread struct fragmented fragmented[NUM_FRAGMENTED];
 static __thread unsigned int num_fragmented;
+static __thread __u32 ident[NUM_IDENT];
 
 struct search *platform_search(void)
 {
 	return &search;
+}
+
+__u32 *platform_ident(__u32 index)
+{
+	return index < NUM_IDENT ? &ident[index] : NULL;
 }
 
 bool platform_fragment_read(const struct fragment_key *key, struct fragment *ret_fragment)

@@ -120,6 +120,11 @@ static __always_inline __u32 platform_cmpxchg(__u32 *word, __u32 old, __u32 new)
 	return __sync_val_compare_and_swap(word, old, new);
 }
 
+static __always_inline __u64 platform_cmpxchg64(__u64 *word, __u64 old, __u64 new)
+{
+	return __sync_val_compare_and_swap(word, old, new);
+}
+
 static __always_inline __u32 platform_xchg(__u32 *word, __u32 new)
 {
 	return __atomic_exchange_n(word, new, __ATOMIC_SEQ_CST);
@@ -133,6 +138,16 @@ static __always_inline void platform_add32(__u32 *word, __s32 num)
 static __always_inline void platform_add64(__u64 *word, __s64 num)
 {
 	__sync_fetch_and_add(word, num);
+}
+
+static __always_inline __u32 platform_take32(__u32 *word, __u32 num)
+{
+	return __atomic_fetch_add(word, num, __ATOMIC_SEQ_CST);
+}
+
+static __always_inline __u64 platform_take64(__u64 *word, __u64 num)
+{
+	return __atomic_fetch_add(word, num, __ATOMIC_SEQ_CST);
 }
 
 static __always_inline void platform_or64(__u64 *word, __u64 bits)
@@ -173,6 +188,9 @@ static __always_inline void platform_loop(__u32 num, long (*step)(__u32 index, v
 
 /* Room for a search of this thread. */
 struct search *platform_search(void);
+
+/* The counter of identifications with this number, of this thread. */
+__u32 *platform_ident(__u32 index);
 
 /* The cache of fragmented datagrams, of this thread: it holds the newest few. */
 struct fragment_key;

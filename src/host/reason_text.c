@@ -82,8 +82,9 @@ const struct reason_text reason_text[] = {
 		PLAIN("filtered", "for a mapped port, from a remote that the mapping's filter does not let in"),
 	[DROPPED_UNSOLICITED] = PLAIN("unsolicited", "a SYN that nobody asked for: ICMP 3/3 answers it after six "
 						     "seconds, unless an internal host has sent one too"),
-	[DROPPED_FRAGMENT] = PLAIN("fragment", "a later fragment from inside whose datagram's first fragment is not "
-					       "known, and that could not be held"),
+	[DROPPED_FRAGMENT] = PLAIN(
+		"fragment",
+		"a later fragment of a datagram whose first one was dropped or refused, or that could not be held"),
 	[DROPPED_SOURCE_ROUTE] =
 		PLAIN("source-route",
 		      "from inside with a source route, an IP option that would show addresses of the inside"),

@@ -16,6 +16,9 @@
  * unsolicited hash tuple -> SYN      hooks                      daemon                daemon
  * events    ring buffer              hooks                      daemon                daemon
  * failures  array of event, mmap     hooks                      CLI                   hooks (the oldest)
+ * fragments LRU hash, by datagram    hooks                      hooks                 the kernel (the oldest)
+ * held      one ring of bytes        hooks                      hooks                 hooks (the oldest)
+ * idents    array of counters        hooks                      hooks                 -
  *
  * Addresses and ports are in network order wherever the type says __be; everything else is in host order.
  */
@@ -245,7 +248,9 @@ struct header {
 	__u64 num_sessions __attribute__((aligned(64)));
 	__u64 num_mappings;
 	__u64 num_permits;
-	__u64 num_created;                    /* sessions, ever */
+	__u64 num_created; /* sessions, ever */
+	__u64 num_returned
+		[2]; /* packets sent to their hook again with fragments that were held, ever: at egress, at ingress */
 	__u32 num_stashed;                    /* entries in the stash; 0 lets a look-up skip it */
 	__u32 num_crowds;                     /* crowds, ever; 0 lets a removal skip them */
 	__u32 num_failures[NUM_FAILURE_RING]; /* ever, in each ring */

@@ -32,7 +32,7 @@ static __always_inline bool hairpin_has_host(__u8 proto, __be32 addr, __be16 por
  */
 SLOW_PATH bool hairpin_is_wanted(const struct packet *pkt)
 {
-	__be32 addr;
+	struct fragment first;
 
 	if (!pkt)
 		return false;
@@ -44,7 +44,7 @@ SLOW_PATH bool hairpin_is_wanted(const struct packet *pkt)
 	case PACKET_ICMP_ERROR:
 		return translate_has_session(pkt);
 	case PACKET_FRAGMENT:
-		return fragment_find(pkt, 0, &addr);
+		return fragment_find(pkt, 0, &first) && first.reason == TRANSLATED_OUTBOUND;
 	case PACKET_ICMP_REQUEST:
 	case PACKET_ICMP_REPLY:
 	case PACKET_ICMP_OTHER:
@@ -63,6 +63,8 @@ static __always_inline void hairpin_turn(struct hairpinned *hairpin)
 
 	*back = hairpin->packet;
 	back->tuple.src = new.addr;
+	if (hairpin->out.renumber)
+		back->id = hairpin->out.new_id;
 	if (back->kind == PACKET_ICMP_ERROR) {
 		back->quote.dst = new.addr;
 		back->quote.dport = new.port;
@@ -71,8 +73,10 @@ static __always_inline void hairpin_turn(struct hairpinned *hairpin)
 	}
 }
 
-/* What becomes of hairpin->packet, which is wanted. PASSED_INSIDE: nobody inside is to get it, and it is the host's. */
-static __always_inline enum reason hairpin_translate(HOOK *hook, struct hairpinned *hairpin)
+/* What becomes of hairpin->packet, which is wanted. PASSED_INSIDE: nobody inside is to get it, and it is the host's. `num`:
+ * datagrams that it will be cut into.
+ */
+static __always_inline enum reason hairpin_translate(HOOK *hook, struct hairpinned *hairpin, __u32 num)
 {
 	const struct packet *pkt = &hairpin->packet;
 	const struct config *cfg = platform_config();
@@ -90,9 +94,14 @@ static __always_inline enum reason hairpin_translate(HOOK *hook, struct hairpinn
 		return PASSED_INSIDE;
 	if (reason_verdict(hairpin->out.reason) != VERDICT_TRANSLATED)
 		return hairpin->out.reason;
+	translate_renumber(pkt, &hairpin->out, num);
+	if (pkt->first_fragment)
+		translate_note(pkt, 0, &hairpin->out);
 	hairpin_turn(hairpin);
 	reason = translate_inbound(hook, &hairpin->back, &hairpin->in);
 	hairpin->in.reason = reason;
+	if (pkt->first_fragment)
+		translate_note(&hairpin->back, ENTRY_INBOUND, &hairpin->in);
 	if (reason_verdict(reason) == VERDICT_PASSED)
 		return PASSED_INSIDE;
 	return reason_verdict(reason) == VERDICT_TRANSLATED ? TRANSLATED_HAIRPIN : reason;

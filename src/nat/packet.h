@@ -46,6 +46,7 @@ struct packet {
 	__u8 bad;           /* enum reason, of PARSE_BAD and PACKET_BAD */
 	__u8 tcp_flags;     /* LIFE_* flags of a TCP segment */
 	__u8 first_fragment;
+	__u8 atomic; /* neither a fragment nor to become one (RFC 6864 §4): its `id` means nothing */
 	/* offsets from the start of the data */
 	__u8 l3;
 	__u8 l4;
@@ -55,6 +56,12 @@ struct packet {
 	__be16 id;               /* of the IP header: what fragments of a datagram have in common */
 	__u16 l4_len;            /* from the transport header on; modulo 65536 of a packet beyond 64 kB */
 };
+
+/* Whether the protocol is one whose datagrams have ports, or identifiers in their place. */
+static __always_inline bool packet_has_ports(const struct packet *pkt)
+{
+	return pkt->tuple.proto == IPPROTO_TCP || pkt->tuple.proto == IPPROTO_UDP || pkt->tuple.proto == IPPROTO_ICMP;
+}
 
 static __always_inline enum parse_result packet_bad(struct packet *pkt, enum reason reason)
 {
@@ -246,6 +253,7 @@ static __always_inline enum parse_result packet_parse(struct packet *pkt, void *
 	pkt->tuple.proto = ip->protocol;
 	pkt->id = ip->id;
 	pkt->l4_len = total_len - header_len;
+	pkt->atomic = (ip->frag_off & cpu_to_be16(IP_DF | IP_MF | IP_OFFSET)) == cpu_to_be16(IP_DF);
 	fragment = be16_to_cpu(ip->frag_off) & (IP_MF | IP_OFFSET);
 	if (fragment & IP_OFFSET) {
 		pkt->kind = PACKET_FRAGMENT;

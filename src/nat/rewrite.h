@@ -62,6 +62,13 @@ static __always_inline void rewrite_addr(struct iphdr *ip, bool destination, __b
 	*addr = new_addr;
 }
 
+/* A new identification in the IP header at `ip`, which has been parsed. */
+static __always_inline void rewrite_id(struct iphdr *ip, __be16 new_id)
+{
+	checksum_replace16(&ip->check, ip->id, new_id);
+	ip->id = new_id;
+}
+
 /* A change of the transport checksum of a packet whose address and port change. ICMP has no pseudo header. A UDP
  * checksum of 0 is none, and stays so (RFC 3022 §4.1); one computed as 0 is sent as 0xffff (RFC 768).
  */
@@ -127,6 +134,8 @@ static __always_inline bool rewrite(const struct packet *pkt, void *data, void *
 		*port = decision->new.port;
 	}
 	rewrite_addr(ip, destination, decision->new.addr);
+	if (decision->renumber)
+		rewrite_id(ip, decision->new_id);
 	return true;
 }
 

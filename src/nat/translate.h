@@ -8,6 +8,7 @@
 #include "create.h"
 #include "exclusion.h"
 #include "fragment.h"
+#include "ident.h"
 #include "packet.h"
 #include "reason.h"
 
@@ -16,9 +17,9 @@ struct decision {
 	__u8 reason;     /* enum reason; reason_verdict() of it */
 	__u8 inbound;    /* rewrite the destination, else the source */
 	__u8 owner_kind; /* of a refusal: who is in the way (enum owner_kind) */
-	__u8 unused;
-	__u16 mtu; /* of REFUSED_TOO_BIG */
-	__u16 unused_too;
+	__u8 renumber;   /* the datagram gets the identification new_id */
+	__be16 new_id;
+	__u16 mtu;           /* of REFUSED_TOO_BIG */
 	struct endpoint new; /* of a translation: the new endpoint, also in the quote of an ICMP error */
 	struct endpoint owner;
 };
@@ -171,23 +172,94 @@ static __always_inline bool translate_has_session(const struct packet *pkt)
 }
 
 /* Whether a packet from inside is left alone for its destination's sake (RFC 6888 REQ-6). Sessions that were there before the
- * exclusion go on. Later fragments go by what became of the first one, which is noted as translated to its own address.
+ * exclusion go on.
  */
 SLOW_PATH bool translate_is_excluded(const struct packet *pkt)
 {
 	const struct config *cfg = platform_config();
-	__be32 addr;
 
 	/* a forged source of ours is none, wherever it leads to */
 	if (!pkt || !cfg || !cfg->num_excluded || addr_is_own(cfg, pkt->tuple.src))
 		return false;
-	if (pkt->kind == PACKET_FRAGMENT && fragment_find(pkt, 0, &addr))
-		return addr == pkt->tuple.src;
-	if (exclusion_find(pkt) == INDEX_NONE || translate_has_session(pkt))
-		return false;
-	if (pkt->first_fragment)
-		fragment_note(pkt, 0, pkt->tuple.src);
-	return true;
+	return exclusion_find(pkt) != INDEX_NONE && !translate_has_session(pkt);
+}
+
+/* A later fragment: what became of the first one of its datagram becomes of it. `unknown`: its reason if that is not known. */
+static __always_inline enum reason translate_fragment(const struct packet *pkt, __u8 direction, enum reason unknown,
+						      struct decision *decision)
+{
+	struct fragment fragment;
+
+	if (!fragment_find(pkt, direction, &fragment))
+		return unknown;
+	decision->new.addr = fragment.new_addr;
+	decision->new_id = fragment.new_id;
+	decision->renumber = fragment.renumber;
+	return fragment.reason;
+}
+
+/* The reason of those fragments that follow a first one. */
+static __always_inline enum reason fragment_reason(const struct decision *first)
+{
+	switch (reason_verdict(first->reason)) {
+	case VERDICT_TRANSLATED:
+		if (first->reason == TRANSLATED_HAIRPIN)
+			return TRANSLATED_HAIRPIN;
+		return first->inbound ? TRANSLATED_INBOUND : TRANSLATED_OUTBOUND;
+	case VERDICT_PASSED:
+		if (first->reason == PASSED_EXCLUDED || first->reason == PASSED_NOT_INTERNAL ||
+		    first->reason == PASSED_INSIDE)
+			return first->reason;
+		return PASSED_HOST_FRAGMENT;
+	case VERDICT_HELD:
+	case VERDICT_DROPPED:
+	case VERDICT_REFUSED:
+	case VERDICT_DENIED:
+	case NUM_VERDICT:
+		break;
+	}
+	return DROPPED_FRAGMENT;
+}
+
+/* Gives a datagram that leaves by an external address an identification of its own, unless nobody will look at it. What the
+ * host itself sends shares address and remote with the others, and so their counter. `num`: datagrams that the packet will be
+ * cut into. Later fragments have what the first one was given.
+ */
+static __always_inline void translate_renumber(const struct packet *pkt, struct decision *decision, __u32 num)
+{
+	enum reason reason = decision->reason;
+	__be32 src = decision->new.addr;
+
+	if (pkt->atomic || pkt->kind == PACKET_FRAGMENT)
+		return;
+	if (reason == PASSED_HOST)
+		src = pkt->tuple.src;
+	else if (reason_verdict(reason) != VERDICT_TRANSLATED)
+		return;
+	decision->renumber = 1;
+	decision->new_id = cpu_to_be16(ident_take(src, pkt->tuple.dst, pkt->tuple.proto, num));
+}
+
+/* Notes what becomes of a datagram's first fragment, for those that follow. A repetition keeps the identification that some of
+ * them may have already.
+ */
+SLOW_PATH int translate_note(const struct packet *pkt, __u8 direction, struct decision *decision)
+{
+	struct fragment noted, fragment;
+
+	if (!pkt || !decision)
+		return 0;
+	if (decision->renumber && fragment_find(pkt, direction, &noted) && noted.renumber &&
+	    platform_now() - noted.seen_s <= FRAGMENT_AGAIN_S)
+		decision->new_id = noted.new_id;
+	fragment = (struct fragment){
+		.new_addr = decision->new.addr,
+		.new_id = decision->new_id,
+		.renumber = decision->renumber,
+		.reason = fragment_reason(decision),
+	};
+	fragment_note(pkt, direction, &fragment);
+	return 0;
 }
 
 /* What is not ours to look at further: TRANSLATED_OUTBOUND when there is more to do. */
@@ -282,17 +354,19 @@ static __always_inline enum reason translate_outbound(HOOK *hook, const struct p
 		return reason;
 	/* The host's packets from another of its addresses are masqueraded like anybody's. */
 	own = origin == ORIGIN_HOST && addr_is_own(cfg, pkt->tuple.src);
+	if (pkt->kind == PACKET_FRAGMENT) {
+		reason = translate_fragment(pkt, 0, HELD_FRAGMENT, decision);
+		if (reason != HELD_FRAGMENT)
+			return reason;
+	}
 	if (!own && translate_is_excluded(pkt))
 		return PASSED_EXCLUDED;
+	if (pkt->kind == PACKET_FRAGMENT)
+		return own && !packet_has_ports(pkt) ? PASSED_HOST_FRAGMENT : HELD_FRAGMENT;
 	reason = own ? outbound_sieve_own(pkt) : outbound_sieve_kind(pkt);
 	if (reason != TRANSLATED_OUTBOUND)
 		return reason;
 
-	if (pkt->kind == PACKET_FRAGMENT) {
-		if (fragment_find(pkt, 0, &decision->new.addr))
-			return TRANSLATED_OUTBOUND;
-		return own ? PASSED_HOST_FRAGMENT : DROPPED_FRAGMENT;
-	}
 	if (pkt->kind == PACKET_ICMP_ERROR) {
 		if (translate_error(pkt, 0, decision))
 			return TRANSLATED_ERROR_OUTBOUND;
@@ -358,8 +432,12 @@ static __always_inline enum reason translate_inbound(HOOK *hook, const struct pa
 	case PACKET_OTHER:
 		return PASSED_HOST_PROTOCOL;
 	case PACKET_FRAGMENT:
-		return fragment_find(pkt, ENTRY_INBOUND, &decision->new.addr) ? TRANSLATED_INBOUND
-									      : PASSED_HOST_FRAGMENT;
+		/* Only an external address is one that a session might have, and only of these protocols. */
+		return translate_fragment(pkt, ENTRY_INBOUND,
+					  packet_has_ports(pkt) && addr_is_external(cfg, pkt->tuple.dst)
+						  ? HELD_FRAGMENT
+						  : PASSED_HOST_FRAGMENT,
+					  decision);
 	case PACKET_BAD:
 		break;
 	}

@@ -51,7 +51,7 @@ static bool host_holds(void *hook, const struct tuple *inbound)
 
 static void open_table(void)
 {
-	static const __u32 timeout_s[NUM_TIMEOUT] = { 300, 240, 7440, 240, 240, 60 };
+	static const __u32 timeout_s[NUM_TIMEOUT] = { 300, 240, 7440, 240, 240, 60, 6, 30 };
 
 	memset(&header, 0, sizeof(header));
 	memset(&config, 0, sizeof(config));
@@ -136,13 +136,16 @@ static void give(const struct step *step)
 	else
 		reason = translate_inbound(NULL, &packet, &decision);
 	require(reason < NUM_REASON);
+	decision.reason = reason;
+	if (!decision.inbound)
+		translate_renumber(&packet, &decision, 1);
+	if (packet.first_fragment)
+		translate_note(&packet, decision.inbound ? ENTRY_INBOUND : 0, &decision);
 	if (reason_verdict(reason) != VERDICT_TRANSLATED)
 		return;
 	require(rewrite(&packet, frame.bytes, frame.bytes + frame.len, &decision, REWRITE_CHECKSUM));
 	require(ip_checksum_is_right(frame_ip(&frame)));
 	require(step->what % 4 >= 2 || frame_ip(&frame)->saddr == config.external[0].addr);
-	if (packet.first_fragment)
-		fragment_note(&packet, decision.inbound ? ENTRY_INBOUND : 0, decision.new.addr);
 }
 
 static void sweep(void)

@@ -147,7 +147,7 @@ static void forget_counters(struct gateway *gateway)
 
 void gateway_reset(struct gateway *gateway, const char *ranges)
 {
-	static const __u32 timeout_s[NUM_TIMEOUT] = { 300, 240, 7440, 240, 240, 60 };
+	static const __u32 timeout_s[NUM_TIMEOUT] = { 300, 240, 7440, 240, 240, 60, 6, 30 };
 	__u32 generation = gateway->config.generation;
 	struct ranges set;
 	struct fault fault;

@@ -78,7 +78,7 @@ static void host_traffic(void **state)
 	passes_out(&frame, FROM_HOST, PASSED_HOST);
 	frame_other(&frame, inet_addr(EXTERNAL), inet_addr(REMOTE), IPPROTO_GRE);
 	passes_out(&frame, FROM_HOST, PASSED_HOST_PROTOCOL);
-	frame_udp(&frame, at(EXTERNAL, 40003), at(REMOTE, 53), 64);
+	frame_other(&frame, inet_addr(EXTERNAL), inet_addr(REMOTE), IPPROTO_ESP);
 	frame_ip(&frame)->frag_off = htons(9);
 	seal_ip(frame_ip(&frame));
 	passes_out(&frame, FROM_HOST, PASSED_HOST_FRAGMENT);
@@ -110,6 +110,14 @@ static void to_the_host(void **state)
 	frame_other(&frame, inet_addr(REMOTE), inet_addr(EXTERNAL), IPPROTO_GRE);
 	passes_in(&frame, PASSED_HOST_PROTOCOL);
 	frame_udp(&frame, at(REMOTE, 53), at(EXTERNAL, 40003), 64);
+	((struct udphdr *)frame_l4(&frame))->len = htons(2000);
+	frame_ip(&frame)->frag_off = htons(IP_MF);
+	seal_ip(frame_ip(&frame));
+	passes_in(&frame, PASSED_NO_SESSION);
+	frame_ip(&frame)->frag_off = htons(9);
+	seal_ip(frame_ip(&frame));
+	passes_in(&frame, PASSED_HOST_FRAGMENT);
+	frame_other(&frame, inet_addr(REMOTE), inet_addr(EXTERNAL), IPPROTO_ESP);
 	frame_ip(&frame)->frag_off = htons(9);
 	seal_ip(frame_ip(&frame));
 	passes_in(&frame, PASSED_HOST_FRAGMENT);

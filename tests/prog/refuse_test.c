@@ -280,7 +280,7 @@ static void only_about_first_fragments(void **state)
 	frame_other(&frame, inet_addr(INTERNAL), inet_addr(REMOTE), IPPROTO_GRE);
 	frame_ip(&frame)->frag_off = htons(0x2000 | 9);
 	seal_ip(frame_ip(&frame));
-	refused_in_silence(&frame, FROM_INTERNAL, DROPPED_FRAGMENT);
+	refused_in_silence(&frame, FROM_INTERNAL, HELD_FRAGMENT);
 	gateway_check(&gateway);
 }
 

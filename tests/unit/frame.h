@@ -158,6 +158,7 @@ static inline void *frame_begin(struct frame *frame, __be32 src, __be32 dst, __u
 		.ihl = 5,
 		.tot_len = htons(sizeof(*ip) + payload_len),
 		.id = htons(0x1234),
+		.frag_off = htons(0x4000), /* DF: nobody gives it another identification */
 		.ttl = 63,
 		.protocol = proto,
 		.saddr = src,

@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 
-#include "fragment.h"
 #include "invariant.h"
 #include "ranges.h"
 #include "rewrite.h"
@@ -114,11 +113,15 @@ static enum reason finish(struct gateway *gateway, struct frame *frame, enum rea
 	struct packet *packet = &gateway->packet;
 
 	gateway->decision.reason = reason;
+	if (!gateway->decision.inbound)
+		translate_renumber(packet, &gateway->decision, 1);
+	if (packet->first_fragment)
+		translate_note(packet, gateway->decision.inbound ? ENTRY_INBOUND : 0, &gateway->decision);
+	if (reason_verdict(reason) == VERDICT_PASSED && gateway->decision.renumber)
+		rewrite_id(frame_ip(frame), gateway->decision.new_id);
 	if (reason_verdict(reason) != VERDICT_TRANSLATED)
 		return reason;
 	assert_true(rewrite(packet, frame->bytes, frame->bytes + frame->len, &gateway->decision, REWRITE_CHECKSUM));
-	if (packet->first_fragment)
-		fragment_note(packet, gateway->decision.inbound ? ENTRY_INBOUND : 0, gateway->decision.new.addr);
 	return reason;
 }
 

@@ -52,7 +52,7 @@ static enum reason send_frame(struct frame *frame)
 	assert_true(parse(frame, &hairpin.packet));
 	if (!hairpin_is_wanted(&hairpin.packet))
 		return PASSED_INSIDE;
-	reason = hairpin_translate(&gateway, &hairpin);
+	reason = hairpin_translate(&gateway, &hairpin, 1);
 	if (reason != TRANSLATED_HAIRPIN)
 		return reason;
 	change(frame, &hairpin.packet, &hairpin.out);

@@ -473,7 +473,7 @@ static void make_letter(struct frame *frame, const struct letter *letter)
 		frame_icmp(frame, inet_addr(letter->src), inet_addr(letter->dst), letter->type, 77);
 	else
 		frame_other(frame, inet_addr(letter->src), inet_addr(letter->dst), letter->proto);
-	frame_ip(frame)->frag_off = htons(letter->frag_off);
+	frame_ip(frame)->frag_off = htons(letter->frag_off ? letter->frag_off : IP_DF);
 	seal_ip(frame_ip(frame));
 }
 
@@ -509,7 +509,7 @@ static void decides_on_what_comes_from_inside(void **state)
 		{ "TCP, on its way already", INTERNAL, REMOTE, IPPROTO_TCP, LIFE_ACK, IP_DF, TRANSLATED_NEW },
 		{ "TCP reset", INTERNAL, REMOTE, IPPROTO_TCP, LIFE_RST | LIFE_ACK, 0, DROPPED_NO_SESSION },
 		{ "first fragment", INTERNAL, REMOTE, IPPROTO_UDP, 0, IP_MF, TRANSLATED_NEW },
-		{ "later fragment", INTERNAL, REMOTE, IPPROTO_UDP, 0, 100, DROPPED_FRAGMENT },
+		{ "later fragment", INTERNAL, REMOTE, IPPROTO_UDP, 0, 100, HELD_FRAGMENT },
 		{ "echo", INTERNAL, REMOTE, IPPROTO_ICMP, ICMP_TYPE_ECHO, 0, TRANSLATED_NEW },
 		{ "timestamp", INTERNAL, REMOTE, IPPROTO_ICMP, ICMP_TYPE_TIMESTAMP, 0, TRANSLATED_NEW },
 		{ "echo reply", INTERNAL, REMOTE, IPPROTO_ICMP, ICMP_TYPE_ECHO_REPLY, 0, DROPPED_NO_SESSION },
@@ -517,7 +517,7 @@ static void decides_on_what_comes_from_inside(void **state)
 		{ "redirect", INTERNAL, REMOTE, IPPROTO_ICMP, 5, 0, DROPPED_ICMP_TYPE },
 		{ "GRE", INTERNAL, REMOTE, IPPROTO_GRE, 0, 0, REFUSED_PROTOCOL },
 		{ "SCTP", INTERNAL, REMOTE, IPPROTO_SCTP, 0, 0, REFUSED_PROTOCOL },
-		{ "later fragment of GRE", INTERNAL, REMOTE, IPPROTO_GRE, 0, 100, DROPPED_FRAGMENT },
+		{ "later fragment of GRE", INTERNAL, REMOTE, IPPROTO_GRE, 0, 100, HELD_FRAGMENT },
 		{ "multicast", INTERNAL, "239.1.2.3", IPPROTO_UDP, 0, 0, DROPPED_MULTICAST },
 		{ "IGMP", INTERNAL, "224.0.0.22", IPPROTO_IGMP, 0, 0, DROPPED_MULTICAST },
 		{ "broadcast", INTERNAL, "255.255.255.255", IPPROTO_UDP, 0, 0, DROPPED_MULTICAST },
@@ -542,8 +542,8 @@ static void decides_on_what_comes_from_the_host(void **state)
 		{ "TCP", EXTERNAL, REMOTE, IPPROTO_TCP, LIFE_SYN, 0, PASSED_HOST },
 		{ "TCP reset", EXTERNAL, REMOTE, IPPROTO_TCP, LIFE_RST, 0, PASSED_HOST },
 		{ "UDP", EXTERNAL, REMOTE, IPPROTO_UDP, 0, 0, PASSED_HOST },
-		{ "first fragment", EXTERNAL, REMOTE, IPPROTO_UDP, 0, IP_MF, PASSED_HOST },
-		{ "later fragment", EXTERNAL, REMOTE, IPPROTO_UDP, 0, 100, PASSED_HOST_FRAGMENT },
+		{ "later fragment", EXTERNAL, REMOTE, IPPROTO_UDP, 0, 100, HELD_FRAGMENT },
+		{ "later fragment of ESP", EXTERNAL, REMOTE, IPPROTO_ESP, 0, 100, PASSED_HOST_FRAGMENT },
 		{ "echo", EXTERNAL, REMOTE, IPPROTO_ICMP, ICMP_TYPE_ECHO, 0, TRANSLATED_NEW },
 		{ "echo reply", EXTERNAL, REMOTE, IPPROTO_ICMP, ICMP_TYPE_ECHO_REPLY, 0, PASSED_HOST },
 		{ "redirect", EXTERNAL, REMOTE, IPPROTO_ICMP, 5, 0, PASSED_HOST },
@@ -568,7 +568,8 @@ static void decides_on_what_comes_from_outside(void **state)
 		{ "TCP", REMOTE, EXTERNAL, IPPROTO_TCP, LIFE_SYN, 0, PASSED_NO_SESSION },
 		{ "UDP", REMOTE, EXTERNAL, IPPROTO_UDP, 0, 0, PASSED_NO_SESSION },
 		{ "first fragment", REMOTE, EXTERNAL, IPPROTO_UDP, 0, IP_MF, PASSED_NO_SESSION },
-		{ "later fragment", REMOTE, EXTERNAL, IPPROTO_UDP, 0, 100, PASSED_HOST_FRAGMENT },
+		{ "later fragment", REMOTE, EXTERNAL, IPPROTO_UDP, 0, 100, HELD_FRAGMENT },
+		{ "later fragment of ESP", REMOTE, EXTERNAL, IPPROTO_ESP, 0, 100, PASSED_HOST_FRAGMENT },
 		{ "echo", REMOTE, EXTERNAL, IPPROTO_ICMP, ICMP_TYPE_ECHO, 0, PASSED_HOST },
 		{ "echo reply", REMOTE, EXTERNAL, IPPROTO_ICMP, ICMP_TYPE_ECHO_REPLY, 0, PASSED_NO_SESSION },
 		{ "redirect", REMOTE, EXTERNAL, IPPROTO_ICMP, 5, 0, PASSED_HOST },
@@ -644,7 +645,7 @@ static void lets_fragments_follow(void **state)
 	frame = sent;
 	frame_ip(&frame)->id = htons(0x4321);
 	seal_ip(frame_ip(&frame));
-	assert_int_equal(outbound(&frame), DROPPED_FRAGMENT);
+	assert_int_equal(outbound(&frame), HELD_FRAGMENT);
 	/* and back */
 	frame_udp(&frame, at(REMOTE, 53), external, 64);
 	frame_ip(&frame)->frag_off = htons(IP_MF);
@@ -658,7 +659,7 @@ static void lets_fragments_follow(void **state)
 	/* too late */
 	platform.now += 31;
 	frame = sent;
-	assert_int_equal(outbound(&frame), DROPPED_FRAGMENT);
+	assert_int_equal(outbound(&frame), HELD_FRAGMENT);
 	gateway_close(&gateway);
 }
 
@@ -690,6 +691,34 @@ static void begins_with_a_syn_if_so_configured(void **state)
 	/* the host's own connections are none of ours */
 	frame_tcp(&frame, at(EXTERNAL, 5000), remote, LIFE_ACK, 0);
 	assert_int_equal(outbound_host(&frame), PASSED_HOST);
+	gateway_close(&gateway);
+}
+
+/* What becomes of the first fragment becomes of all: those of what is refused are dropped, those for the host go there. */
+static void fragments_share_the_fate_of_the_first(void **state)
+{
+	struct frame frame;
+
+	(void)state;
+	open_gateway("40000-40009");
+	gateway.world.config.num_external = 0;
+	frame_udp(&frame, at(INTERNAL, 40000), at(REMOTE, 53), 64);
+	frame_ip(&frame)->id = htons(9001);
+	frame_ip(&frame)->frag_off = htons(IP_MF);
+	seal_ip(frame_ip(&frame));
+	assert_int_equal(outbound(&frame), REFUSED_NO_ADDRESS);
+	frame_ip(&frame)->frag_off = htons(9);
+	seal_ip(frame_ip(&frame));
+	assert_int_equal(outbound(&frame), DROPPED_FRAGMENT);
+	gateway.world.config.num_external = 1;
+	frame_udp(&frame, at(REMOTE, 53), at(EXTERNAL, 40000), 64);
+	frame_ip(&frame)->id = htons(9001);
+	frame_ip(&frame)->frag_off = htons(IP_MF);
+	seal_ip(frame_ip(&frame));
+	assert_int_equal(inbound(&frame), PASSED_NO_SESSION);
+	frame_ip(&frame)->frag_off = htons(9);
+	seal_ip(frame_ip(&frame));
+	assert_int_equal(inbound(&frame), PASSED_HOST_FRAGMENT);
 	gateway_close(&gateway);
 }
 
@@ -836,7 +865,6 @@ static void every_reason_came_up(void **state)
 		DENIED_SEND,
 		TRANSLATED_HAIRPIN,
 		PASSED_INSIDE,
-		HELD_FRAGMENT,
 		DROPPED_ICMP_CHECKSUM,
 		DROPPED_SOURCE_ROUTE,
 		REFUSED_HOPS,
@@ -877,6 +905,7 @@ int main(void)
 		cmocka_unit_test(decides_on_what_comes_from_outside),
 		cmocka_unit_test(narrows_to_prefixes),
 		cmocka_unit_test(lets_fragments_follow),
+		cmocka_unit_test(fragments_share_the_fate_of_the_first),
 		cmocka_unit_test(begins_with_a_syn_if_so_configured),
 		cmocka_unit_test(says_what_is_lacking),
 		cmocka_unit_test(joins_the_session_that_was_faster),

@@ -13,6 +13,7 @@ void world_open(struct world *world, __u32 num_buckets, __u32 num_stash, __u64 s
 	static const __u32 timeout_s[NUM_TIMEOUT] = {
 		[TIMEOUT_UDP] = 300,         [TIMEOUT_TCP_OPENING] = 240, [TIMEOUT_TCP_ESTABLISHED] = 7440,
 		[TIMEOUT_TCP_CLOSING] = 240, [TIMEOUT_TCP_RESET] = 240,   [TIMEOUT_ICMP] = 60,
+		[TIMEOUT_FRAGMENT] = 30,
 	};
 	size_t num = (size_t)num_buckets + num_stash;
 
