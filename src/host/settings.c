@@ -274,6 +274,8 @@ void settings_to_config(const struct settings *settings, struct config *config)
 	config->expired = settings->expired;
 	config->inbound_refresh = settings->inbound_refresh;
 	config->hairpin = settings->hairpin;
+	config->keep = settings->keep;
+	config->below_rfc = settings->below_rfc;
 	config->mss_auto = settings->mss == MSS_AUTO;
 	config->mss = config->mss_auto ? 0 : settings->mss;
 	config->num_excluded = settings->excluded.num;

@@ -404,7 +404,10 @@ struct config {
 	__u8 mss_auto;          /* `mss` was found, not set */
 	__u16 mss;              /* at most this MSS passes in a SYN, in either direction; 0: any */
 	struct hairpin hairpin; /* as it was set */
-	__u32 unused;           /* no padding: configurations are compared whole */
+	/* of no concern to packets, to be shown */
+	__u8 keep;      /* the data plane stays when the daemon ends */
+	__u8 below_rfc; /* time-outs may be shorter than the RFCs allow */
+	__u16 unused;   /* no padding: configurations are compared whole */
 	__u32 num_excluded;
 	__u32 num_port_timeouts;
 	struct exclusion excluded[MAX_EXCLUDED];

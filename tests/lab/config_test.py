@@ -83,8 +83,9 @@ expired = reset
 unsolicited-syn = silent
 inbound-refresh = yes
 mss = auto
-timeout = udp=150, udp:53=20,
+timeout = udp=50, udp:53=20,
     tcp:22=86400
+below-rfc = yes
 sessions = 5000
 """))
     config = bauta.config()
@@ -98,8 +99,9 @@ sessions = 5000
     assert config["mid_stream"] == config["expired"] == "reset" and config["unsolicited_syn"] == "silent"
     assert config["inbound_refresh"] is True
     assert config["mss"] == 1460 and config["mss_auto"] is True
-    assert config["timeout_s"]["udp"] == 150 and config["timeout_s"]["icmp"] == 60
+    assert config["timeout_s"]["udp"] == 50 and config["timeout_s"]["icmp"] == 60
     assert config["port_timeout_s"] == {"udp:53": 20, "tcp:22": 86400}
+    assert config["keep"] is False and config["below_rfc"] is True
     told = bauta.text("show", "config")
     for word in ("filtering.udp", "endpoint-independent", "udp:198.51.100.0/24:53", "port_timeout_s.udp:53"):
         assert word in told, told
@@ -250,6 +252,7 @@ def test_keep_is_what_the_file_says_at_the_end(lab, path):
     bauta = lab.use(Configured(path, BASE))
     client, conn, _ = connection(lab)
     bauta.reload(BASE + "keep = yes\n", read_again("keep"))
+    assert bauta.config()["keep"] is True
     bauta.keep = True
     bauta.stop()
     chat(client, conn)
@@ -257,6 +260,20 @@ def test_keep_is_what_the_file_says_at_the_end(lab, path):
     chat(client, conn)
     bauta.reload(BASE, read_again("keep"))
     bauta.keep = False
+
+
+def test_address_that_comes_under_an_exclusion(lab, path):
+    """It is served and complained of, once."""
+    bauta = lab.use(Configured(path, BASE + "exclude = 192.0.2.10\n"))
+    lab.R.ip("addr add 192.0.2.10/25 dev eth0", "addr del 192.0.2.1/24 dev eth0")
+    complaint = r"^bauta: \S+bauta\.conf:3: exclude 192\.0\.2\.10/32 covers 192\.0\.2\.10, an external address"
+    bauta.daemon.wait_text(complaint)
+    assert bauta.status()["external"] == "192.0.2.10"
+    bauta.reload(BASE + "exclude = 192.0.2.10\nrest = 5\n", complaint)
+    assert bauta.config()["rest_s"] == 0
+    bauta.reload(BASE, read_again("exclude"))
+    server = lab.B.udp(7001)
+    assert ask(lab.A.udp(remote=(lab.B.address, 7001)), server)[0] == "192.0.2.10"
 
 
 def test_hang_up_without_a_file_looks_again(lab):
