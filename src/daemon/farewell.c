@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Telling both ends of a TCP connection that its session has expired.
+/* Telling both ends of a TCP connection that its session has expired, or the inner end that its external address is gone.
  *
  * A RST has to carry the sequence number that its receiver waits for, which is not known here. So each end gets an ACK in the
  * other's name whose numbers are wrong. Its stack answers with an ACK that carries the right ones (RFC 9293 §3.10.7.4), and
@@ -147,8 +147,11 @@ void farewell_send(struct farewell *farewell)
 		if (!is_gone(session) || !may_tell(farewell))
 			continue;
 		send_ack(farewell, session->remote, session->internal, 0);
-		/* The other end of a connection between internal hosts has a session of its own. */
-		if (!addr_is_own(&table->config, session->remote.addr))
+		/* The other end of a connection between internal hosts has a session of its own. And nothing is said in the
+		 * name of an address that is not ours any more.
+		 */
+		if (!addr_is_own(&table->config, session->remote.addr) &&
+		    addr_is_own(&table->config, session->external.addr))
 			send_ack(farewell, session->external, session->remote, table->header->ifindex);
 	}
 	farewell->num = 0;

@@ -82,12 +82,16 @@ static __u32 add_candidate(const struct sweep *sweep, struct sweep_request *requ
 	return request->head.num == SWEEP_BATCH ? send_batch(sweep, request) : 0;
 }
 
-static void expire_candidate(struct sweep *sweep, __u32 index)
+/* The same, of sessions whose ends hear of it. */
+static __u32 add_noted(struct sweep *sweep, struct sweep_request *request, __u32 index)
 {
+	__u32 removed;
+
 	farewell_note(&sweep->farewell, index);
-	add_candidate(sweep, &sweep->expire, index);
-	if (!sweep->expire.head.num)
+	removed = add_candidate(sweep, request, index);
+	if (!request->head.num)
 		farewell_send(&sweep->farewell);
+	return removed;
 }
 
 static bool is_foreign(const struct sweep *sweep, __be32 external)
@@ -145,7 +149,7 @@ static void look_at(struct sweep *sweep, __u32 index, __u32 shortest_s)
 		add_candidate(sweep, &sweep->flush, index);
 	else if (READ_ONCE(entry->flags) & ENTRY_MAPPING ? life_idle(life, platform_now()) >= config->rest_s
 							 : is_due(config, entry, life, shortest_s))
-		expire_candidate(sweep, index);
+		add_noted(sweep, &sweep->expire, index);
 }
 
 void sweep_step(struct sweep *sweep)
@@ -179,6 +183,8 @@ __u64 sweep_flush_foreign(struct sweep *sweep)
 
 	while (table_next(&cursor, &row))
 		if (!(row_is_mapping(&row) && row.refs) && is_foreign(sweep, row.pair.external.addr))
-			removed += add_candidate(sweep, &sweep->flush, row.out_index);
-	return removed + send_batch(sweep, &sweep->flush);
+			removed += add_noted(sweep, &sweep->flush, row.out_index);
+	removed += send_batch(sweep, &sweep->flush);
+	farewell_send(&sweep->farewell);
+	return removed;
 }

@@ -380,10 +380,10 @@ static __always_inline enum reason translate_outbound(HOOK *hook, const struct p
 	/* The answer to a connection that is gone: nothing to tell the remote, and no port to spend on it. */
 	if (pkt->kind == PACKET_TCP && (pkt->tcp_flags & LIFE_RST))
 		return DROPPED_NO_SESSION;
-	if (!own && !cfg->num_external)
-		return REFUSED_NO_ADDRESS;
 	if (!own && !translate_begins(cfg, pkt))
 		return REFUSED_MID_STREAM;
+	if (!own && !cfg->num_external)
+		return REFUSED_NO_ADDRESS;
 	/* RFC 6146 §5.4: a forged source of ours would make a session that leads to ourselves. */
 	if (origin == ORIGIN_FORWARDED && addr_is_own(cfg, pkt->tuple.src))
 		return DROPPED_MARTIAN;

@@ -192,6 +192,25 @@ def test_tcp_client_hears_of_a_new_address_when_it_sends(lab, mid_stream):
     assert bool(at_outside.count(lambda packet: packet[IP].src == NEW)) == (mid_stream == "adopt")
 
 
+@pytest.mark.parametrize("new", [NEW, None])
+def test_idle_tcp_client_hears_at_once_if_it_is_to(lab, new):
+    """--expired reset: it need not send, and the remote hears nothing from an address that is not ours."""
+    bauta = lab.use(Bauta(RANGES, "--mid-stream", "reset", "--expired", "reset"))
+    client, _ = connection(lab, 5000)
+    at_outside = lab.capture(lab.B)
+    if new:
+        change(lab, OLD, new)
+    else:
+        lose(lab)
+    with pytest.raises(ConnectionResetError):
+        client.recv(1)
+    assert bauta.sessions() == []
+    lab.R.external = new or lab.R.internal
+    lab.settle(lab.A)
+    # a late acknowledgement of what was said before is none of this
+    assert at_outside.count(lambda packet: TCP in packet and (packet[TCP].flags.R or not packet[TCP].seq)) == 0
+
+
 def test_tcp_connection_with_its_own_port_outlives_a_gap(lab):
     """While there is no address the client is told, which TCP takes as a passing trouble; then it goes on."""
     bauta = lab.use(Bauta(RANGES))
