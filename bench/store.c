@@ -19,9 +19,9 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "store_write.h"
 #include "store_bench.h"
 #include "store_set.h"
+#include "store_write.h"
 
 /* speaks of records that the headers above define */
 #include "bench/store_bench.skel.h"

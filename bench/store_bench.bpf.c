@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The store and a hash map of the kernel, under the same operations on the same sessions. Run by bench/store.c. */
 #include "store_bench.h"
-#include "store_write.h"
 #include "store_set.h"
+#include "store_write.h"
 
 char _license[] SEC("license") = "GPL";
 

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "store_write.h"
 #include "store_set.h"
+#include "store_write.h"
 
 #define MIN_STASH 16
 
