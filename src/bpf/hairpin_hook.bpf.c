@@ -26,6 +26,7 @@
 #include "route_hide.h"
 #include "scratch.h"
 #include "socket.h"
+#include "unsolicited.h"
 
 #define NEXT TC_ACT_UNSPEC
 #define FAMILY_IPV4 2 /* AF_INET, AF_INET6: the C library's headers are not for BPF */
@@ -235,6 +236,8 @@ int bauta_hairpin(struct __sk_buff *skb)
 	reason = judge(skb, room);
 	if (reason == TRANSLATED_HAIRPIN)
 		reason = change(skb, &room->hairpin);
+	else if (reason == DROPPED_UNSOLICITED)
+		unsolicited_note(skb, &room->hairpin.packet, &room->hairpin.back.tuple);
 	account(&room->hairpin, reason);
 	switch (reason_verdict(reason)) {
 	case VERDICT_TRANSLATED:

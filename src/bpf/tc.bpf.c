@@ -159,7 +159,7 @@ int bauta_ingress_slow(struct __sk_buff *skb)
 	}
 	apply_all(skb, &pkt, &decision);
 	if (decision.reason == DROPPED_UNSOLICITED)
-		unsolicited_note(skb, &pkt);
+		unsolicited_note(skb, &pkt, &pkt.tuple);
 	account(&pkt, &decision, ORIGIN_FORWARDED);
 	return reason_verdict(decision.reason) >= VERDICT_HELD ? TC_ACT_SHOT : NEXT;
 }

@@ -17,17 +17,18 @@ struct {
 	__type(value, struct unsolicited_syn);
 } unsolicited SEC(".maps");
 
-/* Keeps the SYN that is dropped as unsolicited. Not if it may have no answer (RFC 1812 §4.3.2.7), nor if it is kept already:
- * the time counts from the first, and all of them have one answer. 0.
+/* Keeps the SYN that is dropped as unsolicited; `inbound` is its tuple, as it came in, or would if it came from inside. Not if it
+ * may have no answer (RFC 1812 §4.3.2.7), nor if it is kept already: the time counts from the first, and all of them have
+ * one answer. 0.
  */
-static SLOW_PATH int unsolicited_note(struct __sk_buff *skb, const struct packet *pkt)
+static SLOW_PATH int unsolicited_note(struct __sk_buff *skb, const struct packet *pkt, const struct tuple *inbound)
 {
 	const struct config *cfg = platform_config();
 	struct unsolicited_key key = {
-		.remote = pkt->tuple.src,
-		.external = pkt->tuple.dst,
-		.remote_port = pkt->tuple.sport,
-		.external_port = pkt->tuple.dport,
+		.remote = inbound->src,
+		.external = inbound->dst,
+		.remote_port = inbound->sport,
+		.external_port = inbound->dport,
 	};
 	struct unsolicited_syn syn = {};
 	__u32 len = pkt->l4 - pkt->l3 + pkt->l4_len;

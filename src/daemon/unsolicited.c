@@ -19,6 +19,7 @@
 
 #include <bpf/bpf.h>
 
+#include "addr.h"
 #include "checksum.h"
 #include "clock.h"
 #include "table.h"
@@ -79,18 +80,20 @@ static size_t make_answer(const struct unsolicited_syn *syn, struct answer *ret_
 	return len;
 }
 
-/* From the address that the SYN was for, by the interface that it came by, in the class that it had (RFC 5508 §7.7). What
- * cannot be sent is not sent.
+/* To whom the SYN came from, from the address that it was for, by the interface that it came by, in the class that it had (RFC
+ * 5508 §7.7). A SYN from inside, whose remote is an external address of ours, is answered as the route leads. What cannot be
+ * sent is not sent.
  */
 static void send_answer(const struct unsolicited_syns *unsolicited, const struct unsolicited_key *key,
 			const struct unsolicited_syn *syn)
 {
+	const struct table *table = &unsolicited->dataplane->table;
 	char control[CMSG_SPACE(sizeof(struct in_pktinfo)) + CMSG_SPACE(sizeof(int))] = {};
 	const struct in_pktinfo from = {
-		.ipi_ifindex = unsolicited->dataplane->table.header->ifindex,
+		.ipi_ifindex = addr_is_own(&table->config, key->remote) ? 0 : table->header->ifindex,
 		.ipi_spec_dst.s_addr = key->external,
 	};
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = key->remote };
+	struct sockaddr_in to = { .sin_family = AF_INET };
 	const int tos = syn->quote[offsetof(struct iphdr, tos)] & 0xfc;
 	struct answer answer;
 	struct iovec data = { .iov_base = &answer, .iov_len = make_answer(syn, &answer) };
@@ -104,6 +107,7 @@ static void send_answer(const struct unsolicited_syns *unsolicited, const struct
 	};
 	struct cmsghdr *part = CMSG_FIRSTHDR(&message);
 
+	memcpy(&to.sin_addr.s_addr, &syn->quote[offsetof(struct iphdr, saddr)], sizeof(to.sin_addr.s_addr));
 	part->cmsg_level = IPPROTO_IP;
 	part->cmsg_type = IP_PKTINFO;
 	part->cmsg_len = CMSG_LEN(sizeof(from));

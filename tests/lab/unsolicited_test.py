@@ -114,6 +114,26 @@ def test_filter_that_refuses(lab):
     chat(client, conn)
 
 
+def test_syn_from_inside_by_hairpin(lab):
+    """As if it came from outside: the filter of the other internal host refuses it, and it is refused late."""
+    lab.meet()
+    bauta = lab.use(Bauta("50000-50009", clock_factor=10))
+    server = lab.B.listen(7000)
+    client = lab.A2.connect((lab.B.address, 7000))
+    conn, peer = accept(client, server)
+    at_a, at_a2 = lab.capture(lab.A), lab.capture(lab.A2)
+    start = time.monotonic()
+    with pytest.raises(ConnectionRefusedError):
+        lab.A.connect(peer, timeout_s=5)
+    assert time.monotonic() - start >= 0.6
+    answer = at_a.one(match(proto="icmp", src=lab.R.external, icmp=UNREACHABLE))
+    asked = at_a.packets(match(proto="tcp", flags="S"), outgoing=True)[0]
+    assert bytes(answer[ICMP])[28:36] == bytes(asked)[20:28]
+    assert at_a2.count(match(src=lab.R.external)) == 0
+    assert bauta.drops()["unsolicited"]["packets"] >= 1
+    chat(client, conn)
+
+
 def test_silence_if_so_configured(lab):
     """RFC 5382 REQ-4a."""
     lab.meet()
