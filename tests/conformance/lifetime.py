@@ -60,8 +60,11 @@ class TcpState(UdpMapping):
             assert connection.send("out", "FA") and connection.send("back", "A"), "a FIN does not cross"
         if self.state == "closing":
             assert connection.send("back", "FA") and connection.send("out", "A"), "the second FIN does not cross"
-        if self.state == "reset":
+        if self.state in ("reset", "revived"):
             assert connection.send("back", "RA"), "a RST does not cross"
+        if self.state == "revived":
+            connection.send("out", "PA", b"data")
+            connection.send("back", "A")
 
     def is_alive(self):
         if self.state == "opening":
@@ -246,6 +249,12 @@ def closed_connection_lives_four_minutes(trial):
 @probe("7857 §2.2 state")
 def reset_connection_lives_four_minutes(trial):
     return lives(trial, TcpState(trial, "reset"), 240)
+
+
+@probe("7857 §2")
+def data_after_a_reset_revives_a_connection(trial):
+    """A RST from outside that A does not believe: the connection goes on, with its long timer."""
+    return lives(trial, TcpState(trial, "revived"), 7440)
 
 
 @probe("5382 REQ-5a")

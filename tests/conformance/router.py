@@ -335,3 +335,36 @@ def ports_of_a_host_can_be_limited(trial):
 @probe("6888 REQ-5")
 def sessions_of_a_host_can_be_limited(trial):
     return limited(trial, max_sessions=3)
+
+
+@probe("6888 REQ-4c")
+def new_mappings_of_a_host_can_be_limited(trial):
+    """Five a second: of a burst of twenty no more than those of two seconds come through, and another host notices nothing."""
+    lab = trial.open(max_rate=5)
+    one, other = Line(lab, INSIDE), Line(lab, "192.168.0.78")
+    start = time.monotonic()
+    burst = [IP(src=INSIDE, dst=REMOTE) / UDP(sport=5000 + number, dport=7000) / b"x" for number in range(20)]
+    crossed = len(one.out(*burst))
+    span = time.monotonic() - start
+    good = 5 <= crossed <= 5 * (span + 2) and crossed < 20 and other.udp(5000, 7000) is not None
+    return decide(good, f"{crossed} of 20 in {span:.1f} s", f"{crossed} of 20")
+
+
+@probe("7857 §4")
+def a_full_address_is_full(trial):
+    """Two external addresses of four ports each: a host that has used up its own gets none of the other's."""
+    pool = ["192.0.2.101", "192.0.2.102"]
+    prepare = {"prepare": lambda lab: lab.R.ip(*(f"addr add {one}/24 dev eth0" for one in pool))}
+    line = Line(trial.open(ports="50000-50003", pool=pool, **prepare))
+    crossed = [line.udp(5000 + number, 7000) for number in range(6)]
+    addresses = {endpoint[0] for endpoint in crossed if endpoint}
+    good = sum(endpoint is not None for endpoint in crossed) == 4 and len(addresses) == 1
+    return decide(good, f"{6 - crossed.count(None)} of 6 cross, from {len(addresses)} addresses")
+
+
+@probe("6888 REQ-13")
+def every_port_is_used(trial):
+    """Sixteen ports, sixteen flows toward one remote, of hosts that all send from one port."""
+    lab = trial.open(ports="50000-50015")
+    seen = {Line(lab, f"192.168.0.{100 + number}").udp(5000, 7000) for number in range(16)} - {None}
+    return decide(len(seen) == 16, f"{len(seen)} of 16")

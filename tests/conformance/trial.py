@@ -109,10 +109,13 @@ class NftSubject:
             pool = settings.pop("pool")
             if pool != [f"{pool[0].rpartition('.')[0]}.{int(pool[0].rpartition('.')[2]) + n}" for n in range(len(pool))]:
                 raise Lacking("snat takes one range of addresses")
-            target = f"snat to {pool[0]}-{pool[-1]} persistent"
-        ranged = f'oifname "eth0" meta l4proto {{ tcp, udp }} masquerade to :{ports}' if ports else ""
+            target = f"snat to {pool[0]}-{pool[-1]}"
+        ranged = f'oifname "eth0" meta l4proto {{ tcp, udp }} {target}{" to " * (target == "masquerade")}:{ports}'
+        hold = " persistent" * target.startswith("snat")
         rules = {
-            "chain post": ["type nat hook postrouting priority srcnat", ranged, f'oifname "eth0" {target}'],
+            "chain post": [
+                "type nat hook postrouting priority srcnat", (ranged + hold) * bool(ports), f'oifname "eth0" {target}{hold}'
+            ],
             "chain forward": ["type filter hook forward priority filter"],
             "chain pre": ["type filter hook prerouting priority filter"],
         }
@@ -123,6 +126,11 @@ class NftSubject:
                 rules["set hosts"] = ["type ipv4_addr", "flags dynamic"]
                 count = f"add @hosts {{ ip saddr ct count over {settings.pop(name)} }}"
                 rules["chain forward"].append(f'oifname "eth0" ct state new {count} reject with icmp host-unreachable')
+        if "max_rate" in settings:
+            rules["set hosts"] = ["type ipv4_addr", "flags dynamic"]
+            rate = settings.pop("max_rate")
+            limit = f"add @hosts {{ ip saddr limit rate over {rate}/second burst {rate} packets }}"
+            rules["chain forward"].append(f'oifname "eth0" ct state new {limit} reject with icmp host-unreachable')
         for setting in settings.pop("timeout", []):
             self._set_timeout(lab, setting, rules)
         if settings:
