@@ -6,7 +6,7 @@ import socket
 import pytest
 from gateway import Bauta
 from icmp_flow import INNER_ROUTER, ROUTER, UdpFlow, message
-from packet import check_checksums, match
+from packet import check_checksums, internet_sum, match
 from scapy.layers.inet import ICMP, IP, TCP
 from scapy.packet import Raw
 from talk import accept, ask, chat, check_outside
@@ -179,3 +179,22 @@ def test_error_about_a_mapped_port_of_a_stranger(lab, bauta):
     lab.settle()
     assert at_a.count(match(proto="icmp", icmp=3)) == 0
     ask(flow.client, flow.server)
+
+
+def test_flood_of_errors(lab, bauta):
+    """Errors that nobody asked for, about sessions that are there and that are not: no memory, and no one notices."""
+    flow = UdpFlow(lab).start()
+    at_a = lab.capture(lab.A)
+    raw = bytearray(bytes(IP(src=ROUTER, dst=lab.R.external, proto=1) / Raw(message((3, 1), flow.sent()))))
+    before = bauta.fsck()
+    drops = bauta.packets()
+    for port in range(1, 20001):
+        raw[50:52] = port.to_bytes(2, "big")  # the quoted destination port; and so the checksum
+        raw[22:24] = (0xFFFF - internet_sum(bytes(raw[20:22]) + b"\0\0" + bytes(raw[24:]))).to_bytes(2, "big")
+        lab.B.send(bytes(raw))
+        if port % 2000 == 0:
+            flow.talk()
+    lab.settle()
+    assert at_a.count(match(proto="icmp", icmp=3)) == 1  # about port 7000
+    assert bauta.packets() - drops >= 20000
+    assert bauta.fsck() == before
