@@ -184,6 +184,30 @@ def test_ping_in_any_order(lab):
         assert (reply[20], reply[24:28], reply[28:]) == (0, struct.pack("!HH", 77, number), data), order
 
 
+def test_any_order_by_hairpin(make_lab):
+    """Between two internal hosts, and from inside to the machine itself at its external address."""
+    lab = make_lab(offload=False)
+    lab.meet()
+    lab.use(Bauta("50000-50009", "--filtering", "endpoint-independent"))
+    _, server, external = flow(lab)
+    receiver, service = lab.A2.udp(6000), lab.R.udp(6001)
+    second_external = ask(receiver, server, (lab.B.address, 7000))
+    at_a2 = lab.capture(lab.A2)
+    for number, order in enumerate(ORDERS):
+        data = os.urandom(3800)
+        sent = pieces(datagram((lab.A.address, 5000), second_external, data, 700 + number))
+        lab.A.send(*(sent[index] for index in order))
+        assert receiver.recvfrom(65535) == (data, external), order
+        sent = pieces(datagram((lab.A.address, 5000), (lab.R.external, 6001), data, 800 + number))
+        lab.A.send(*(sent[index] for index in order))
+        assert service.recvfrom(65535) == (data, (lab.A.address, 5000)), order
+    seen = at_a2.packets(match(proto="udp"), outgoing=False)
+    assert {packet.src for packet in seen} == {external[0]}
+    assert [packet.frag for packet in seen][::3] == [0] * len(ORDERS)
+    for raw in at_a2.raw(outgoing=False):
+        check_checksums(raw)
+
+
 # Identifications
 
 

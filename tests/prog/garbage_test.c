@@ -114,7 +114,8 @@ static bool has_transport(struct frame *frame)
 
 static void judge_translated(struct frame *before, struct frame *after, struct outcome outcome)
 {
-	bool inbound = outcome.reason == TRANSLATED_INBOUND || outcome.reason == TRANSLATED_ERROR_INBOUND;
+	bool inbound = outcome.reason == TRANSLATED_INBOUND || outcome.reason == TRANSLATED_ACCEPTED ||
+		       outcome.reason == TRANSLATED_ERROR_INBOUND;
 
 	assert_int_equal(after->len, before->len);
 	assert_true(ip_checksum_is_right(frame_ip(after)));
