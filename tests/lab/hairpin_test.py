@@ -3,6 +3,8 @@
 
 import contextlib
 import errno
+import itertools
+import os
 import select
 import signal
 import socket
@@ -11,7 +13,7 @@ import pytest
 from gateway import Bauta
 from lab import TunWire
 from packet import check_checksums, match, quoted
-from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
 from talk import accept, ask, chat, text
 from wait import until
 
@@ -272,7 +274,7 @@ def test_hop_limit(lab):
 def test_larger_than_the_way_back(lab, how):
     """The sender learns the MTU, also if the packet might be cut: who does not let others cut must not send more."""
     bauta = lab.use(Bauta("50000-50009", *ANYBODY))
-    _, external2 = mapped_udp(lab, lab.A2, 6000)
+    a2, external2 = mapped_udp(lab, lab.A2, 6000)
     a = lab.A.udp(5000, remote=external2)
     a.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, how)
     lab.R.ip("route add 192.168.0.6/32 dev eth1 mtu lock 1200")
@@ -286,6 +288,46 @@ def test_larger_than_the_way_back(lab, how):
         with pytest.raises(OSError) as told:
             a.send(bytes(1300))
         assert told.value.errno == errno.EMSGSIZE
+    else:
+        a.send(bytes(1300))
+        assert a2.recv(2000) == bytes(1300)
+        assert counts(bauta, "too-big", "hairpin") == [1, 2]
+
+
+def test_large_datagrams(lab):
+    """In pieces, as the senders' kernels cut them, both ways."""
+    bauta = lab.use(Bauta("50000-50009", *ANYBODY))
+    a, external = mapped_udp(lab, lab.A, 5000)
+    a2, external2 = mapped_udp(lab, lab.A2, 6000)
+    at_a, at_a2 = lab.capture(lab.A), lab.capture(lab.A2)
+    for size in (3000, 8000, 60000):
+        data = os.urandom(size)
+        for one, other, to, seen in ((a, a2, external2, external), (a2, a, external, external2)):
+            one.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
+            one.sendto(data, to)
+            assert other.recvfrom(65536) == (data, seen)
+    expect_only(at_a, lab.A.address, lab.R.external)
+    expect_only(at_a2, lab.A2.address, lab.R.external)
+    assert counts(bauta, "inside", "fragment") == [0, 0]
+
+
+def test_fragments_in_any_order(lab):
+    """And from two senders with one identification, which their common address would mix up (RFC 6864 §5.3.1)."""
+    lab.use(Bauta("50000-50009", *ANYBODY))
+    lab.A.ip("addr add 192.168.0.7/24 dev eth0")
+    senders = [mapped_udp(lab, lab.A, 5000), mapped_udp(lab, lab.A, 5000, "192.168.0.7")]
+    a2, external2 = mapped_udp(lab, lab.A2, 6000)
+    for number, order in enumerate(itertools.permutations(range(3))):
+        sent, pieces = {}, []
+        for client, external in senders:
+            data = sent[external] = os.urandom(3000)
+            whole = IP(src=client.getsockname()[0], dst=external2[0], id=1000 + number)
+            pieces.append(fragment(whole / UDP(sport=5000, dport=external2[1]) / data, 1480))
+        for index in order:
+            lab.A.send(*(each[index] for each in pieces))
+        for _ in senders:
+            data, peer = a2.recvfrom(4000)
+            assert sent.pop(peer) == data
 
 
 def test_no_way_back(lab):
