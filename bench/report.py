@@ -171,6 +171,11 @@ def ports_text(ports):
     return parts
 
 
+def fragments_table(entries):
+    rows = [[entry["kind"], *(cell(entry["variants"].get(name)) for name in ("nft", "bauta"))] for entry in entries]
+    return table(["datagrams", "nft", "bauta"], rows)
+
+
 def text(results):
     names = [name for name in results["variants"] if name != "bare"]
     parts = [f"{results['machine']['cpu_model']}, {results['machine']['kernel']}; CPU {results['cpu']}, "
@@ -189,6 +194,9 @@ def text(results):
     lines = verdict(results["packets"])
     if lines:
         parts += ["", f"Expected: bauta costs at most {EXPECTED_RATIO} of nftables masquerade", lines]
+    if results["fragments"]:
+        parts += ["", "Fragments outbound: CPU ns per packet more than plain forwarding",
+                  fragments_table(results["fragments"])]
     if results["ports"]:
         parts += ports_text(results["ports"])
     for problem in results["problems"]:
