@@ -33,10 +33,11 @@ def error_of(conn):
     return conn.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
 
+@pytest.mark.parametrize("wire", ["ethernet", "tun"])
 @pytest.mark.parametrize("offload", [True, False], ids=["offload", "plain"])
-def test_client_learns_at_once(make_lab, offload):
+def test_client_learns_at_once(make_lab, offload, wire):
     """Its connection is gone: the RST comes to its next segment, whatever the device does with checksums."""
-    lab = make_lab(offload=offload)
+    lab = make_lab(offload=offload, external=wire)
     bauta = lab.use(Bauta(RANGE, "--mid-stream", "reset"))
     client, _ = connection(lab)
     flush(bauta)

@@ -47,7 +47,9 @@ def test_answer_after_six_seconds_and_not_before(lab):
     at_b.wait(match(proto="icmp", icmp=UNREACHABLE), 2, limit_s=8)
 
 
-def test_program_outside_is_refused_late(lab):
+@pytest.mark.parametrize("wire", ["ethernet", "tun"])
+def test_program_outside_is_refused_late(make_lab, wire):
+    lab = make_lab(external=wire)
     bauta = lab.use(Bauta("50000-50009", clock_factor=10))
     start = time.monotonic()
     with pytest.raises(ConnectionRefusedError):
