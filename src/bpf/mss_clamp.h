@@ -6,6 +6,7 @@
 #include "mss.h"
 #include "packet.h"
 #include "platform.h"
+#include "rewrite.h"
 #include "translate.h"
 
 #define TCP_DOFF_OFFSET 12 /* of the octet whose upper half is the data offset */
