@@ -109,8 +109,11 @@ static void send_ack(const struct farewell *farewell, struct endpoint from, stru
 		.msg_controllen = sizeof(control),
 	};
 	struct cmsghdr *part = CMSG_FIRSTHDR(&message);
+	__u8 octet[sizeof(summed)];
 
-	segment.tcp.check = ~checksum_sum(&summed, sizeof(summed));
+	/* a copy: clang's analyzer takes octets of a record for uninitialised */
+	memcpy(octet, &summed, sizeof(octet));
+	segment.tcp.check = ~checksum_sum(octet, sizeof(octet));
 	part->cmsg_level = IPPROTO_IP;
 	part->cmsg_type = IP_PKTINFO;
 	part->cmsg_len = CMSG_LEN(sizeof(by));
