@@ -168,8 +168,8 @@ def protocols_have_mappings_of_their_own(trial):
 
 @probe("7857 §6")
 def protocols_have_filters_of_their_own(trial):
-    """A connection of A lets no datagram of its remote in."""
-    lab = trial.open()
+    """A connection of A lets no datagram of its remote in, even where filters let everybody in."""
+    lab = trial.open_with({"filtering": "endpoint-independent"})
     line = Line(lab)
     connection = Connection(line)
     connection.open()

@@ -65,6 +65,25 @@ def computed_checksum_of_zero_is_sent_as_ffff(trial):
     return decide(seen and seen[0][UDP].chksum == 0xFFFF, f"{seen[0][UDP].chksum:#06x}" if seen else "it is lost")
 
 
+@probe("1624 §3")
+def checksums_have_no_minus_zero(trial):
+    """Fields are chosen so that the translated checksums come out as 0000, which a wrong update makes FFFF: of IP and of TCP."""
+    line = Line(trial.open(ports="50000"))
+
+    def segment(number, seq):
+        ip = IP(src=INSIDE, dst=REMOTE, id=number, flags="DF")
+        return line.out(ip / TCP(sport=50000, dport=7000, flags="S", seq=seq))
+
+    first = segment(0, 0)
+    if not first:
+        return no("it does not cross")
+    second = segment(first[0].chksum, first[0][TCP].chksum)
+    if not second:
+        return no("it does not cross")
+    seen = (second[0].chksum, second[0][TCP].chksum)
+    return decide(seen == (0, 0), f"{seen[0]:04x} and {seen[1]:04x}")
+
+
 @probe("3022 §5.3")
 def private_addresses_are_not_seen_outside(trial):
     """Ordinary traffic, errors from inside, and what belongs to no session."""

@@ -45,6 +45,7 @@ def test_rows_belong_to_their_rfc():
     (row("REQ-5"), "", "RFC 4787 REQ-5 has no row"),
     (row("REQ-5"), 2 * row("REQ-5"), "another row"),
     (row("REQ-5"), "| REQ-5 | MUST | UDP lives | done | trust us |\n", "done, and no test"),
+    (row("REQ-5"), "| REQ-5 | MUST | UDP lives | done | `unit:session` |\n", "no test in the lab"),
     (row("REQ-5"), "| REQ-5 | MUST | UDP lives | no | |\n", "no, and no reason"),
     (row("REQ-5"), "| REQ-5 | MUST | UDP lives |\n", "3 columns"),
 ])
