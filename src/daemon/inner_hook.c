@@ -234,7 +234,7 @@ void inner_hook_detach_all(const struct instance *instance)
 	__u32 *ifindex;
 	int num = inner_hook_list(instance, &ifindex);
 
-	for (int i = 0; i < num; i++)
+	for (int i = 0; ifindex && i < num; i++)
 		inner_hook_detach(instance, ifindex[i]);
 	free(ifindex);
 }
