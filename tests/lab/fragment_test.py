@@ -134,6 +134,17 @@ def test_any_order_from_inside(lab):
     check_outside(lab, at_b)
 
 
+def test_any_order_over_a_device_without_link_header(make_lab):
+    lab = make_lab(external="tun")
+    lab.use(Bauta("50000-50009"))
+    server = lab.B.udp(7000)
+    for number, order in enumerate(ORDERS):
+        data = os.urandom(3800)
+        sent = pieces(datagram((lab.A.address, 5000), (lab.B.address, 7000), data, 900 + number))
+        lab.A.send(*(sent[index] for index in order))
+        assert server.recvfrom(65535)[0] == data, order
+
+
 def test_any_order_begins_a_session(lab):
     """The first fragment makes the session of those that came before it, and leaves before them."""
     server = lab.B.udp(7000)
