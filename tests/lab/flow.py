@@ -22,7 +22,8 @@ class Flow:
         self.port = None
 
     def packet(self, src, dst, sport, dport, flags, data):
-        ip = IP(src=src, dst=dst, id=next(_marks) & 0xFFFF)
+        # DF: the identification of a datagram that may be cut is changed on the way out (RFC 6864)
+        ip = IP(src=src, dst=dst, id=next(_marks) & 0xFFFF, flags="DF")
         if self.proto == "udp":
             return ip / UDP(sport=sport, dport=dport) / data
         return ip / TCP(sport=sport, dport=dport, flags=flags, seq=1000, ack=2000 if "A" in flags else 0) / data
