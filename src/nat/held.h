@@ -105,11 +105,11 @@ static __always_inline bool held_publish(struct held_ring *ring, __u64 ticket)
 
 	held->state = HELD_WAITING;
 	for (__u64 i = 0; i < HELD_TRIES; i++) {
-		__u64 newest = READ_ONCE(*list);
+		__u64 first = READ_ONCE(*list);
 
 		OPTIMIZER_HIDE_VAR(i);
-		held->older = newest;
-		if (platform_cmpxchg64(list, newest, ticket) == newest)
+		held->older = first;
+		if (platform_cmpxchg64(list, first, ticket) == first)
 			return true;
 	}
 	return false;
