@@ -79,8 +79,8 @@ static long resend_find(__u32 n, void *ctx)
 	return ring ? held_step(&resend->walk, ring) : 1;
 }
 
-/* Sends the packet to the hook that it came to. What another device or queue then makes of it is not our affair, but a packet that
- * never came to the hook is not counted.
+/* Sends the packet to the hook that it came to. What another device or queue then makes of it is not our affair, but a
+ * packet that never came to the hook is not counted.
  */
 static __always_inline void resend_packet(struct __sk_buff *skb, __u64 flags)
 {

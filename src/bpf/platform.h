@@ -28,7 +28,8 @@
 
 /* A number below `num`, a power of two up to 128, of which the verifier knows no more than that. It follows a value that it
  * knows along a path of its own; so a slot that was found becomes as many paths as there are slots, each through all that
- * follows. One octet in the middle of a word of the stack is what it does not keep track of; and a zero there it does, hence the 1.
+ * follows. One octet in the middle of a word of the stack is what it does not keep track of; and a zero there it does, hence
+ * the 1.
  */
 static __always_inline __u32 platform_blur(__u32 value, __u32 num)
 {

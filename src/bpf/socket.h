@@ -46,8 +46,8 @@ static __always_inline bool platform_host_connected(void *hook, const struct tup
 	struct bpf_sock *sock;
 	__be32 remote;
 
-	/* Twice, and not for the compiler to make one: the two look-ups give pointers of different kinds, and the verifier lets no
-	 * instruction read both.
+	/* Twice, and not for the compiler to make one: the two look-ups give pointers of different kinds, and the verifier
+	 * lets no instruction read both.
 	 */
 	if (inbound->proto == IPPROTO_TCP) {
 		sock = bpf_skc_lookup_tcp(hook, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);

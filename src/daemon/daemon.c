@@ -3,8 +3,8 @@
  *
  * Start: what can be checked is checked before anything is changed (rights, interface, address, ports); then the
  * instance is locked, the data plane is loaded and pinned, or taken over from an earlier run; it is told addresses and
- * ports; and last of all it is attached, ingress before egress, the hooks of sockets and of other interfaces after both. Whatever fails, what was done
- * so far is undone in reverse; a data plane that was there before is left as it was.
+ * ports; and last of all it is attached, ingress before egress, the hooks of sockets and of other interfaces after both.
+ * Whatever fails, what was done so far is undone in reverse; a data plane that was there before is left as it was.
  *
  * Between: nothing here ever sees a packet. The loop sweeps out what has expired, follows addresses and sysctls, and
  * tells events. If this process dies, translation goes on, and the next run takes it up from there.

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Following the interfaces that lead inside.
  *
- * Wanted are those by which the IP layer receives: a port of a bridge or of a bond has a master that does. With "auto" that is each
- * that is up, has a link header that we know, and is neither the loopback nor served as an external interface, by us or by another
- * instance. One that goes down keeps its program.
+ * Wanted are those by which the IP layer receives: a port of a bridge or of a bond has a master that does. With "auto" that
+ * is each that is up, has a link header that we know, and is neither the loopback nor served as an external interface, by us
+ * or by another instance. One that goes down keeps its program.
  */
 #include "inner.h"
 

@@ -2,8 +2,8 @@
 /* Attaching the hairpin program.
  *
  * Several instances may have theirs at one interface, so each must know its own. The pin "hairpin-IFINDEX" of an instance is the
- * link of its program in tcx: it goes with its pin, and with its interface. Where there is no tcx the pin (any object would do, it
- * is the program's) says that there is a filter; its handle is made of the name of the external interface. The pin
+ * link of its program in tcx: it goes with its pin, and with its interface. Where there is no tcx the pin (any object would
+ * do, it is the program's) says that there is a filter; its handle is made of the name of the external interface. The pin
  * "hairpin-clsact-IFINDEX" says that its qdisc was made by us.
  */
 #include "inner_hook.h"

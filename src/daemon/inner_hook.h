@@ -25,7 +25,9 @@ struct inner_hooks {
 /* What is attached stays. */
 void inner_hooks_close(struct inner_hooks *hooks);
 
-/* Attaches to an interface whose link header has `l2_len` bytes, or replaces what an earlier run of this instance has attached. */
+/* Attaches to an interface whose link header has `l2_len` bytes, or replaces what an earlier run of this instance has
+ * attached.
+ */
 int inner_hook_attach(struct inner_hooks *hooks, const char *iface, __u32 ifindex, __u32 l2_len, struct fault *fault);
 
 /* Whether the program of this instance is there. */

@@ -20,8 +20,9 @@ struct external_items {
 __u64 prefix_count(const struct prefix *prefix);
 bool prefixes_overlap(const struct prefix *one, const struct prefix *other);
 
-/* Adds ADDRESS or PREFIX; `what` begins the sentence of a fault ("--external"). -EINVAL or -ERANGE when it is none, names addresses that no host can have, overlaps an item
- * that is there, or makes too many; the fault says which and what would be accepted.
+/* Adds ADDRESS or PREFIX; `what` begins the sentence of a fault ("--external"). -EINVAL or -ERANGE when it is none, names
+ * addresses that no host can have, overlaps an item that is there, or makes too many; the fault says which and what would be
+ * accepted.
  */
 int external_items_add(struct external_items *items, const char *text, const char *what, struct fault *fault);
 

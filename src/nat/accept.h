@@ -62,8 +62,8 @@ static __always_inline enum reason accept_mapped(struct search *search, const st
 	return PASSED_NO_SESSION;
 }
 
-/* Judges a TCP or UDP packet from outside that belongs to no session. TRANSLATED_ACCEPTED: accept_create() is to be called for the
- * session that platform_search() holds now.
+/* Judges a TCP or UDP packet from outside that belongs to no session. TRANSLATED_ACCEPTED: accept_create() is to be called
+ * for the session that platform_search() holds now.
  */
 SLOW_PATH enum reason accept_judge(HOOK *hook, const struct packet *pkt)
 {

@@ -40,7 +40,9 @@ static __always_inline __u32 mss_find(const struct tcp_options *options, __u32 l
 			return 0;
 		if (kind == TCP_OPTION_MSS && option_len == TCP_OPTION_MSS_LEN)
 			return at + 2;
-		/* it stays below 63 anyway; but so the verifier of 6.1 has one state for wherever we may be, and not one for each */
+		/* it stays below 63 anyway; but so the verifier of 6.1 has one state for wherever we may be, and not one for
+		 * each
+		 */
 		at += option_len;
 		OPTIMIZER_HIDE_VAR(at);
 		at &= 63;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* IP options that tell a way by addresses (RFC 791 §3.1). What routers and hosts inside wrote there is nobody's business outside. */
+/* IP options that tell a way by addresses (RFC 791 §3.1). What routers and hosts inside wrote there is nobody's business
+ * outside.
+ */
 #ifndef BAUTA_ROUTE_OPTION_H
 #define BAUTA_ROUTE_OPTION_H
 
@@ -68,7 +70,9 @@ static __always_inline enum route_option route_option_hide(struct ip_options *op
 		}
 		if (hide)
 			options->octet[i] = IP_OPTION_NOP;
-		/* it stays below 63 anyway; but so the verifier of 6.1 has one state for whatever is left, and not one for each */
+		/* it stays below 63 anyway; but so the verifier of 6.1 has one state for whatever is left, and not one for
+		 * each
+		 */
 		left--;
 		OPTIMIZER_HIDE_VAR(left);
 		left &= 63;

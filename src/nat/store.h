@@ -37,7 +37,9 @@ struct key {
 	__u8 direction;
 };
 
-/* A session, a mapping (remote 0.0.0.0:0) or a permit (remote ADDRESS:0, PROTO_PERMIT), as one record: both entries follow from it. */
+/* A session, a mapping (remote 0.0.0.0:0) or a permit (remote ADDRESS:0, PROTO_PERMIT), as one record: both entries follow
+ * from it.
+ */
 struct pair {
 	struct endpoint internal;
 	struct endpoint external;

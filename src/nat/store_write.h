@@ -352,9 +352,9 @@ enum release {
 	RELEASE_RESTED,  /* no session has come; only if there is no reference, for the whole rest */
 };
 
-/* Gives a reference on a mapping or permit back. The mapping goes with the last one, or rests without any for `rest_s` seconds first.
- * Its flags if it is gone by this call, else 0. Unlike store_remove this does not ask where the mapping was seen: it may have
- * been moved since, and a reference that is not given back holds a port for ever.
+/* Gives a reference on a mapping or permit back. The mapping goes with the last one, or rests without any for `rest_s`
+ * seconds first. Its flags if it is gone by this call, else 0. Unlike store_remove this does not ask where the mapping was
+ * seen: it may have been moved since, and a reference that is not given back holds a port for ever.
  */
 SLOW_PATH __u32 store_release(const struct pair *mapping, enum release release, __u32 rest_s)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Held fragments under threads: two bring later fragments while two others have the first ones. Each is had by exactly one, and none is
- * left behind. Built with the thread sanitizer.
+/* Held fragments under threads: two bring later fragments while two others have the first ones. Each is had by exactly one,
+ * and none is left behind. Built with the thread sanitizer.
  */
 #include <pthread.h>
 #include <setjmp.h>
