@@ -116,12 +116,12 @@ static bool is_wanted(const struct inner *inner, const struct inner_link *link, 
 	const struct instance *own = inner->dataplane->instance;
 	__u32 l2_len;
 
-	if (link->loopback || strcmp(link->name, own->iface) == 0 ||
-	    link_header_len(link->name, &link->link, &l2_len, &(struct fault){}))
+	if (strcmp(link->name, own->iface) == 0)
 		return false;
 	switch ((enum hairpin_mode)hairpin->mode) {
 	case HAIRPIN_AUTO:
-		return !link->has_master && !is_served(instances, num, link->name) &&
+		return !link->loopback && !link_header_len(link->name, &link->link, &l2_len, &(struct fault){}) &&
+		       !link->has_master && !is_served(instances, num, link->name) &&
 		       (link->link.up || inner_hook_is_at(own, link->link.ifindex));
 	case HAIRPIN_OFF:
 		return false;
@@ -133,12 +133,36 @@ static bool is_wanted(const struct inner *inner, const struct inner_link *link, 
 
 /* ---- acting --------------------------------------------------------------------------------------------------- */
 
+static bool has_name(const struct inner_links *links, const char *name)
+{
+	for (size_t i = 0; i < links->num; i++)
+		if (strcmp(links->at[i].name, name) == 0)
+			return true;
+	return false;
+}
+
 static const struct inner_link *find(const struct inner_links *links, __u32 ifindex)
 {
 	for (size_t i = 0; i < links->num; i++)
 		if (links->at[i].link.ifindex == ifindex)
 			return &links->at[i];
 	return NULL;
+}
+
+/* An interface that is listed may come later; or its name is not quite right. */
+static int check_listed(const struct inner *inner, const struct inner_links *links, struct fault *fault)
+{
+	const struct hairpin *hairpin = &inner->dataplane->table.config.hairpin;
+	int err = 0;
+
+	for (__u8 i = 0; i < hairpin->num && i < MAX_HAIRPIN && !err; i++)
+		if (!has_name(links, hairpin->iface[i]))
+			err = fault_set(
+				fault, ENODEV,
+				"cannot attach the hairpin program to %s: there is no such interface in this network "
+				"namespace (`ip link` lists them)",
+				hairpin->iface[i]);
+	return err;
 }
 
 /* `anew`: also where a program is, which is an earlier run's. */
@@ -157,7 +181,7 @@ static int keep(struct inner *inner, const struct inner_links *links, bool anew,
 {
 	const struct instance *own = inner->dataplane->instance;
 	struct instance *instances = NULL;
-	int num = instance_list(&instances, &(struct fault){}), err = 0, num_attached;
+	int num = instance_list(&instances, &(struct fault){}), err = check_listed(inner, links, fault), num_attached;
 	__u32 *attached;
 
 	for (size_t i = 0; i < links->num; i++)

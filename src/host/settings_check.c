@@ -81,12 +81,15 @@ static int check_modes(struct settings *settings, struct fault *fault)
 
 static int check_hairpin(const struct settings *settings, struct fault *fault)
 {
-	for (__u8 i = 0; i < settings->hairpin.num; i++)
-		if (strcmp(settings->hairpin.iface[i], settings->iface) == 0)
+	for (__u8 i = 0; i < settings->hairpin.num; i++) {
+		const char *iface = settings->hairpin.iface[i];
+		bool loopback = strcmp(iface, "lo") == 0;
+
+		if (loopback || strcmp(iface, settings->iface) == 0)
 			return refuse(SETTING_HAIRPIN, &settings->from[SETTING_HAIRPIN], fault,
-				      " %s: that is the external interface; those that lead to internal hosts would be "
-				      "accepted",
-				      settings->iface);
+				      " %s: that is the %s; those that lead to internal hosts would be accepted", iface,
+				      loopback ? "loopback" : "external interface");
+	}
 	return 0;
 }
 

@@ -481,6 +481,7 @@ def test_reload(lab, tmp_path):
 def test_listed_interfaces(lab):
     bauta = lab.use(Bauta("50000-50009", *ANYBODY, "--hairpin", "eth2"))
     assert bauta.status()["hairpin"] == []
+    until(lambda: "hairpin program to eth2: there is no such interface" in bauta.log, lambda: f"for a warning in {bauta.log}")
     a, _ = mapped_udp(lab, lab.A, 5000)
     add_interface(lab)
     wait_inside(bauta, "eth2")
