@@ -198,6 +198,8 @@ static int parse_exclusion(const struct setting_value *value, struct exclusion *
 					 value->what, value->text, prefix);
 		exclusion.port = cpu_to_be16(port);
 	}
+	if (!*prefix)
+		return not_an_exclusion(value, fault);
 	err = prefix_parse(prefix, value->what, &exclusion.prefix, fault);
 	if (!err)
 		*ret_exclusion = exclusion;

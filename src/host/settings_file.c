@@ -53,12 +53,23 @@ static void cut_comment(char *text)
 		}
 }
 
+/* What is no text could garble a terminal that shows it in a message. Characters beyond ASCII may be there, in comments. */
+static const char *find_control(const char *text, size_t len)
+{
+	for (const char *at = text; at < text + len; at++)
+		if ((unsigned char)*at < ' ' ? !*at || !strchr(BLANKS, *at) : *at == '\x7f')
+			return at;
+	return NULL;
+}
+
 /* inih has room for so many bytes of a line. */
 static int copy_line(struct reading *reading, size_t len, char *text, int room)
 {
-	if (memchr(reading->text, '\0', len))
-		return fault_set(reading->fault, EINVAL, "%s:%u: this is not text: it has a NUL", reading->path,
-				 reading->line);
+	const char *control = find_control(reading->text, len);
+
+	if (control)
+		return fault_set(reading->fault, EINVAL, "%s:%u: this is not text: it has a control character (0x%02x)",
+				 reading->path, reading->line, *control);
 	cut_comment(reading->text);
 	if (strlen(reading->text) >= (size_t)room)
 		return fault_set(reading->fault, EINVAL,

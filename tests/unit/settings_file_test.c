@@ -300,6 +300,8 @@ static void test_what_is_no_text(void **state)
 	settings_init(&settings);
 	assert_int_equal(settings_file_read(path, &settings, &fault), -EINVAL);
 	assert_non_null(strstr(fault.text, ":2: this is not text"));
+	assert_int_equal(read_text("# \xc3\xa4\f\nmss = \x1b[31mred\n", &settings, &fault), -EINVAL);
+	assert_non_null(strstr(fault.text, ":2: this is not text: it has a control character (0x1b)"));
 	snprintf(line, sizeof(line), "rest = %0*d", (int)sizeof(line) - 8, 1);
 	assert_int_equal(read_text(line, &settings, &fault), -EINVAL);
 	assert_non_null(strstr(fault.text, ":1: the line is too long; up to 198 characters"));
