@@ -23,9 +23,11 @@ static int take_link(const struct nlmsghdr *message, void *context)
 	link->ifindex = info->ifi_index;
 	link->type = info->ifi_type;
 	link->up = info->ifi_flags & IFF_UP;
-	mnl_attr_for_each(attr, message, sizeof(*info)) if (mnl_attr_get_type(attr) == IFLA_MTU &&
-							    mnl_attr_validate(attr, MNL_TYPE_U32) >= 0) link->mtu =
-		mnl_attr_get_u32(attr);
+	mnl_attr_for_each(attr, message, sizeof(*info))
+	{
+		if (mnl_attr_get_type(attr) == IFLA_MTU && mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
+			link->mtu = mnl_attr_get_u32(attr);
+	}
 	return MNL_CB_OK;
 }
 
