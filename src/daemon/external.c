@@ -53,6 +53,7 @@ int externals_read(struct mnl_socket *socket, const struct settings *settings, c
 int externals_fault(const struct externals *externals, const struct settings *settings, struct fault *fault)
 {
 	const struct prefix *item = external_items_find(&settings->external, externals->missing);
+	const struct origin *from = &settings->from[SETTING_EXTERNAL];
 	char addr[ENDPOINT_TEXT], whole[PREFIX_TEXT] = "";
 	const char *iface = settings->iface;
 
@@ -60,14 +61,18 @@ int externals_fault(const struct externals *externals, const struct settings *se
 	if (item)
 		prefix_format(*item, whole);
 	if (!item || item->mask == 0xffffffff)
-		return fault_set(fault, EADDRNOTAVAIL,
-				 "cannot serve %s: the external address %s is none of this machine (`ip address add "
-				 "%s/32 dev %s` or `ip route add local %s dev lo` would make it one)",
-				 iface, addr, addr, iface, addr);
-	return fault_set(fault, EADDRNOTAVAIL,
-			 "cannot serve %s: %s of the external prefix %s is no address of this machine (`ip route add "
-			 "local %s dev lo` would make all of them its own, `ip address add %s/32 dev %s` this one)",
-			 iface, addr, whole, whole, addr, iface);
+		fault_set(fault, EADDRNOTAVAIL,
+			  "cannot serve %s: the external address %s is none of this machine (`ip address add "
+			  "%s/32 dev %s` or `ip route add local %s dev lo` would make it one)",
+			  iface, addr, addr, iface, addr);
+	else
+		fault_set(fault, EADDRNOTAVAIL,
+			  "cannot serve %s: %s of the external prefix %s is no address of this machine (`ip route add "
+			  "local %s dev lo` would make all of them its own, `ip address add %s/32 dev %s` this one)",
+			  iface, addr, whole, whole, addr, iface);
+	if (from->file)
+		fault_prefix(fault, "%s:%u: ", from->file, from->line);
+	return -EADDRNOTAVAIL;
 }
 
 bool externals_has(const struct externals *externals, __be32 addr)

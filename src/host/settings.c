@@ -221,8 +221,10 @@ int settings_take(struct settings *settings, enum setting_id id, const struct or
 			fault_prefix(fault, "%s:%u: ", from->file, from->line);
 		return err;
 	}
+	/* a list is where its first item is */
+	if (!settings_given(settings, id))
+		settings->from[id] = *from;
 	settings->given |= 1u << id;
-	settings->from[id] = *from;
 	return 0;
 }
 

@@ -124,7 +124,7 @@ def test_the_command_line_holds(lab, path):
     ("rest = 5\n", 2, "interface"),
     ("interface = nope0\n", 1, "nope0"),
     ("interface = eth0\nexclude = 192.0.2.0/24\n", 1, "bauta.conf:2: exclude 192.0.2.0/24 covers 192.0.2.1"),
-    ("interface = eth0\nexternal = 192.0.2.77\n", 1, "192.0.2.77"),
+    ("interface = eth0\nexternal = 192.0.2.77\n", 1, "bauta.conf:2: cannot serve eth0: the external address 192.0.2.77"),
     (None, 1, "No such file"),
 ], ids=str)
 def test_cannot_be_used(lab, path, settings, status, says):
@@ -205,7 +205,7 @@ BAD = [
     ("interface = eth0\nports = 60000\nborrow = yes\n", r"borrow \(\S+bauta\.conf:3\) cannot be changed"),
     ("interface = eth1\nports = 60000\n", r"interface \(\S+bauta\.conf:1\) cannot be changed"),
     ("interface = eth0\nports = 60000\nsessions = 9\n", r"sessions \(\S+bauta\.conf:3\) cannot be changed"),
-    ("interface = eth0\nports = 60000\nexternal = 192.0.2.66\n", r"external address 192\.0\.2\.66 is none of"),
+    ("interface = eth0\nports = 60000\nexternal = 192.0.2.66\n", r"bauta\.conf:3: \S.* external address 192\.0\.2\.66 is none of"),
     ("interface = eth0\nports = 60000\n\nexclude = 192.0.0.0/16\n", r"bauta\.conf:4: exclude 192\.0\.0\.0/16 covers"),
     ("interface = eth0\nports = 60000\nspill = yes\n", r"bauta\.conf:3: spill: there is nowhere"),
 ]

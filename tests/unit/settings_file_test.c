@@ -245,6 +245,8 @@ static void test_refused(void **state)
 		{ "[gateway\nrest = 5", ":1: this is no setting" },
 		{ "rest = 5\n\nicmp = none\nrest = 5", ":4: rest is given twice, first in line 1; give it once" },
 		{ "borrow = yes\nborrow = yes", ":2: borrow is given twice, first in line 1" },
+		{ "rest = 5\ninternal = 10.0.0.0/8,\n 172.16.0.1\ninternal = 10.1.1.1",
+		  ":4: internal is given twice, first in line 2; " },
 		{ "internal = 10.0.0.0/8\ninternal = 192.168.0.0/16", ":2: internal is given twice, first in line 1; "
 								      "give it once, with commas" },
 		{ "internal = 10.0.0.0/8,\n 192.168.0.1/16", ":2: internal \"192.168.0.1/16\": bits are set" },
