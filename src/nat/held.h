@@ -7,8 +7,8 @@
  * and once more afterwards. (A CPU that is overtaken by the whole ring while it writes could spoil a record of another. Its
  * receiver's checksum would tell.)
  *
- * Records are found by a list for each hash of a datagram, newest first. Nothing is taken off a list but all of it, when nobody
- * on it waits any more. A record is sent on by the one CPU that turns it from waiting to taken.
+ * Records are found by a list for each hash of a datagram, newest first. Who follows a list takes off what does not wait any
+ * more, so that nobody comes by it again. A record is sent on by the one CPU that turns it from waiting to taken.
  *
  * Neither side can miss the other: who holds a fragment puts it on the list and then asks once more whether the first one is
  * noted; who has a first one notes it and then looks at the list; and there is a full barrier between the two steps of both.
@@ -128,8 +128,9 @@ struct held_walk {
 	__u64 newest; /* ticket that the list began with */
 	__u64 ticket; /* where it is */
 	__u64 oldest; /* of those that were taken; the others follow by `next`, in the order in which they came */
+	__u64 kept;   /* ticket of the last record that waits for another datagram; 0: there was none yet */
+	__u64 link;   /* what followed that one */
 	__u32 num;    /* how many were taken */
-	__u8 others;  /* somebody else waits on this list */
 	__u8 done;    /* it has come to the end */
 };
 
@@ -137,6 +138,19 @@ struct held_walk {
 static __always_inline __u64 held_begin(struct held_ring *ring, const struct fragment_key *key)
 {
 	return platform_take64(held_list(ring, key), 0);
+}
+
+/* Lets the record `to`, or nobody, follow the last one that still waits. A ticket comes but once: if somebody has changed the
+ * list there, it stays as he left it, and the next who follows it will come by here.
+ */
+static __always_inline void held_link(const struct held_walk *walk, struct held_ring *ring, __u64 to)
+{
+	if (!walk->kept) {
+		if (walk->newest != to)
+			platform_cmpxchg64(held_list(ring, &walk->key), walk->newest, to);
+	} else if (walk->link != to && held_is_there(ring, walk->kept)) {
+		platform_cmpxchg64(&held_at(ring, walk->kept)->older, walk->link, to);
+	}
 }
 
 /* One record. Returns 1 at the end of the list. */
@@ -159,7 +173,9 @@ static __always_inline long held_step(struct held_walk *walk, struct held_ring *
 	if (!held_was_there(ring, ticket) || platform_now() - since_s > walk->timeout_s)
 		return 1;
 	if (state == HELD_WAITING && !held_key_equal(&key, &walk->key)) {
-		walk->others = 1;
+		held_link(walk, ring, ticket);
+		walk->kept = ticket;
+		walk->link = older;
 	} else if (state == HELD_WAITING && held_take(held)) {
 		held->next = walk->oldest;
 		walk->oldest = ticket;
@@ -170,11 +186,10 @@ static __always_inline long held_step(struct held_walk *walk, struct held_ring *
 	return 0;
 }
 
-/* Empties the list if nobody waits on it any more. */
+/* To be called behind the last step: what was taken there comes off the list too. */
 static __always_inline void held_end(const struct held_walk *walk, struct held_ring *ring)
 {
-	if (walk->done && !walk->others)
-		platform_cmpxchg64(held_list(ring, &walk->key), walk->newest, 0);
+	held_link(walk, ring, walk->done ? 0 : walk->ticket);
 }
 
 #endif

@@ -122,6 +122,40 @@ static void a_list_is_shared(void **state)
 	assert_true(is_list_empty(one));
 }
 
+static __u32 count_steps(struct fragment_key key)
+{
+	struct held_walk walk = { .key = key, .timeout_s = TIMEOUT_S };
+	__u32 num = 0;
+
+	walk.newest = held_begin(ring, &key);
+	walk.ticket = walk.newest;
+	while (num < HELD_MAX_STEPS && !held_step(&walk, ring))
+		num++;
+	return num;
+}
+
+/* Nobody goes again through what was taken: first fragments, repeated, would each cost as much as all that they brought. */
+static void what_was_taken_is_off_the_list(void **state)
+{
+	struct fragment_key one = datagram(1), other = neighbour(one);
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		hold(one, 10, 1);
+	hold(other, 20, 2);
+	for (int i = 0; i < 50; i++)
+		hold(one, 10, 1);
+	hold(other, 20, 2);
+	for (int i = 0; i < 50; i++)
+		hold(one, 10, 1);
+	assert_int_equal(take(one).num, 200);
+	assert_int_equal(count_steps(one), 2);
+	hold(one, 10, 1);
+	assert_int_equal(take(one).num, 1);
+	assert_int_equal(take(other).num, 2);
+	assert_true(is_list_empty(one));
+}
+
 /* Of two that want a fragment one has it: the one who brought it, and has found the first one noted meanwhile, is such a one. */
 static void is_taken_once(void **state)
 {
@@ -197,7 +231,7 @@ static void fits_everywhere(void **state)
 	}
 }
 
-/* One datagram with more fragments than any can have. */
+/* One datagram with more fragments than any can have: what one walk does not reach is left to the next. */
 static void a_long_list_is_followed_so_far(void **state)
 {
 	(void)state;
@@ -205,6 +239,8 @@ static void a_long_list_is_followed_so_far(void **state)
 		hold(datagram(1), 10, 0);
 	assert_int_equal(take(datagram(1)).num, HELD_MAX_STEPS);
 	assert_false(is_list_empty(datagram(1)));
+	assert_int_equal(take(datagram(1)).num, 10);
+	assert_true(is_list_empty(datagram(1)));
 }
 
 static int open_ring(void **state)
@@ -232,15 +268,11 @@ static int close_ring(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RING_TEST(gives_back_in_order),
-		RING_TEST(everything_in_the_key_counts),
-		RING_TEST(a_list_is_shared),
-		RING_TEST(is_taken_once),
-		RING_TEST(who_comes_meanwhile_stays),
-		RING_TEST(nobody_waits_for_ever),
-		RING_TEST(the_oldest_give_way),
-		RING_TEST(fits_everywhere),
-		RING_TEST(a_long_list_is_followed_so_far),
+		RING_TEST(gives_back_in_order),   RING_TEST(everything_in_the_key_counts),
+		RING_TEST(a_list_is_shared),      RING_TEST(what_was_taken_is_off_the_list),
+		RING_TEST(is_taken_once),         RING_TEST(who_comes_meanwhile_stays),
+		RING_TEST(nobody_waits_for_ever), RING_TEST(the_oldest_give_way),
+		RING_TEST(fits_everywhere),       RING_TEST(a_long_list_is_followed_so_far),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
