@@ -131,6 +131,29 @@ SLOW_PATH enum reason find_way(struct __sk_buff *skb, struct room *room)
 	return TRANSLATED_HAIRPIN;
 }
 
+/* Whether the way to the sender is the one by which the packet came. Of what is not, the stack says whether that may be (rp_filter);
+ * here it would make sessions in the name of others, and use up their quotas. Our own name is refused later on.
+ */
+SLOW_PATH bool came_by_its_way(struct __sk_buff *skb, const struct packet *pkt)
+{
+	struct bpf_fib_lookup params = { .family = FAMILY_IPV4 };
+	const struct config *cfg = platform_config();
+	long result;
+
+	if (!pkt || !cfg)
+		return false;
+	if (addr_is_own(cfg, pkt->tuple.src))
+		return true;
+	params.ifindex = skb->ifindex;
+	params.ipv4_src = pkt->tuple.dst;
+	params.ipv4_dst = pkt->tuple.src;
+	params.l4_protocol = pkt->tuple.proto;
+	params.tot_len = sizeof(struct iphdr); /* nothing that could be too large */
+	result = bpf_fib_lookup(skb, &params, sizeof(params), 0);
+	return (result == BPF_FIB_LKUP_RET_SUCCESS || result == BPF_FIB_LKUP_RET_NO_NEIGH) &&
+	       params.ifindex == skb->ifindex;
+}
+
 /* A packet that has been parsed. */
 static __always_inline enum reason judge_packet(struct __sk_buff *skb, struct room *room)
 {
@@ -141,6 +164,8 @@ static __always_inline enum reason judge_packet(struct __sk_buff *skb, struct ro
 		return PASSED_INSIDE;
 	/* a connection of the host's own with the internal host, which is there untranslated */
 	if ((pkt->kind == PACKET_TCP || pkt->kind == PACKET_UDP) && platform_host_connected(skb, &pkt->tuple))
+		return PASSED_INSIDE;
+	if (!came_by_its_way(skb, pkt))
 		return PASSED_INSIDE;
 	if (!has_hops(skb, pkt))
 		return REFUSED_HOPS;

@@ -359,6 +359,24 @@ def test_forged_source(lab):
     assert not at_a2.packets(match(proto="udp"))
 
 
+def test_source_that_lives_elsewhere(lab):
+    """A host in the name of one behind another interface: the stack judges that (rp_filter), and no session is made for it."""
+    bauta = lab.use(Bauta("50000-50009", *ANYBODY))
+    add_interface(lab)
+    wait_inside(bauta, "eth1", "eth2")
+    a, external = mapped_udp(lab, lab.A, 5000)
+    a2, external2 = mapped_udp(lab, lab.A2, 6000, "192.168.1.6")
+    at_a2 = lab.capture(lab.A2, "eth1")
+    before = len(bauta.json("show", "sessions"))
+    lab.R.sysctl("net.ipv4.conf.eth1.rp_filter", 1)
+    lab.A.send(IP(src="192.168.1.6", dst=external2[0]) / UDP(sport=6001, dport=external2[1]) / b"forged")
+    until(lambda: counts(bauta, "inside") == [1], lambda: bauta.drops())
+    assert counts(bauta, "hairpin") == [0]
+    assert len(bauta.json("show", "sessions")) == before
+    assert not at_a2.packets(lambda packet: b"forged" in bytes(packet) and packet.proto == 17)
+    assert ask(a, a2, external2) == external
+
+
 def test_who_is_not_internal(lab):
     bauta = lab.use(Bauta("50000-50009", *ANYBODY, internal=["192.168.0.6/32"]))
     _, external2 = mapped_udp(lab, lab.A2, 6000)
