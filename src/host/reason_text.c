@@ -108,7 +108,8 @@ const struct reason_text reason_text[] = {
 		"no port of the ranges is left for it: each is taken toward this remote or, with --on-full refuse, "
 		"has a mapping",
 		"widen the ranges; bauta show ports tells who has them"),
-	[REFUSED_NO_ROOM] = TO_DO("no-room", "the table is full", "run with more --sessions"),
+	[REFUSED_NO_ROOM] = TO_DO("no-room", "the table is full, or half full, and a session would begin outside",
+				  "run with more --sessions"),
 	[REFUSED_NO_ADDRESS] = TO_DO("no-address", "the external interface has no IPv4 address at the moment",
 				     "give it one; sessions can be made from then on"),
 	[REFUSED_CLASH] = TO_DO("refused-clash",

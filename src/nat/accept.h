@@ -18,6 +18,15 @@ static __always_inline bool packet_is_bare_syn(const struct packet *pkt)
 	return pkt->kind == PACKET_TCP && (pkt->tcp_flags & LIFE_TCP_MASK) == LIFE_SYN;
 }
 
+/* Whether the table has room for sessions that begin outside: while it is less than half full. It is made for three quarters; the
+ * rest is for what begins inside, since a remote that is let in has 65536 ports to come from, and forged ones have no end.
+ */
+static __always_inline bool accept_has_room(struct header *header)
+{
+	return READ_ONCE(header->num_sessions) + READ_ONCE(header->num_mappings) + READ_ONCE(header->num_permits) <
+	       platform_shape()->num_buckets * BUCKET_ENTRIES / 2 / 2; /* two entries each */
+}
+
 /* Takes a reference on the mapping, and the tuple for the session. As create_claim. */
 static __always_inline enum insert_result accept_claim(struct search *search, __u8 tcp_flags, bool stash)
 {
@@ -90,9 +99,14 @@ SLOW_PATH enum reason accept_judge(HOOK *hook, const struct packet *pkt)
 SLOW_PATH enum reason accept_create(const struct packet *pkt, struct endpoint *ret_new)
 {
 	struct search *search = platform_search();
+	struct header *header = platform_header();
 
-	if (!search || !pkt || !ret_new)
+	if (!search || !header || !pkt || !ret_new)
 		return DROPPED_REWRITE;
+	search->refused = search->session;
+	/* what has expired and was not swept gives way, so that nothing depends on the daemon */
+	if (!accept_has_room(header) && !create_end_expired(search, ENTRY_INBOUND))
+		return REFUSED_NO_ROOM;
 	search->choice = CHOICE_MAPPING;
 	search->owner_kind = OWNER_NONE;
 	search->quota = quota_take_pair(&search->session);

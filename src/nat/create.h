@@ -134,14 +134,20 @@ static __always_inline enum insert_result create_permit(struct search *search, _
 	return result == INSERT_EXISTS ? INSERT_TAKEN : result;
 }
 
-/* Makes room for the entry of this direction of the pair that was refused: by ending an expired session, or by moving an entry.
- * All in calls one after the other, for the sake of the stack.
+/* Ends an expired session where the entry of this direction of the pair that was refused may be; false if there is none. All in
+ * calls one after the other, for the sake of the stack.
  */
-static __always_inline void create_make_room(struct search *search, __u32 direction)
+static __always_inline bool create_end_expired(struct search *search, __u32 direction)
 {
 	__u32 index = expire_find(&search->refused, direction);
 
-	if (index == INDEX_NONE || !session_reap(index, 0, &search->room))
+	return index != INDEX_NONE && session_reap(index, 0, &search->room);
+}
+
+/* Makes room for the entry of this direction of the pair that was refused: by ending an expired session, or by moving an entry. */
+static __always_inline void create_make_room(struct search *search, __u32 direction)
+{
+	if (!create_end_expired(search, direction))
 		store_make_room(&search->refused, direction);
 }
 

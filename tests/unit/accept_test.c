@@ -224,6 +224,39 @@ static void dependent_mapping_to_the_end(void **state)
 	gateway_close(&gateway);
 }
 
+/* Who is let in comes by as many ports as he likes. However many these are, those inside find room for what they begin. */
+static void a_flood_leaves_room(void **state)
+{
+	struct endpoint external;
+	__u32 num = 0;
+
+	(void)state;
+	open_gateway("40000-49999", FILTERING_ADDRESS_DEPENDENT);
+	assert_int_equal(gateway_send(&gateway, IPPROTO_TCP, at(INTERNAL, 5000), at(REMOTE, 80), &external),
+			 TRANSLATED_NEW);
+	for (__u16 i = 1; i < 4000; i++)
+		if (come_tcp(at(REMOTE, 1000 + i), external, LIFE_SYN) == TRANSLATED_ACCEPTED)
+			num++;
+	assert_int_equal(gateway.decision.reason, REFUSED_NO_ROOM);
+	assert_int_equal(num + 2, 256);
+	/* what is there goes on, and for a session with a mapping each there is half as much again */
+	assert_int_equal(come_tcp(at(REMOTE, 1001), external, LIFE_ACK), TRANSLATED_INBOUND);
+	for (__u16 i = 0; i < 64; i++)
+		assert_int_equal(
+			gateway_send(&gateway, IPPROTO_UDP, at(OTHER_INTERNAL, 1000 + i), at(REMOTE, 53), NULL),
+			TRANSLATED_NEW);
+	assert_int_equal(come_tcp(at(REMOTE, 9), external, LIFE_SYN), REFUSED_NO_ROOM);
+	/* what has expired makes room, swept or not */
+	platform.now += 1000;
+	gateway_send(&gateway, IPPROTO_TCP, at(INTERNAL, 5000), at(REMOTE, 80), NULL);
+	num = 0;
+	for (__u16 i = 0; i < 64; i++)
+		num += come_tcp(at(REMOTE, 9 + i), external, LIFE_SYN) == TRANSLATED_ACCEPTED;
+	assert_in_range(num, 32, 64);
+	gateway_check(&gateway);
+	gateway_close(&gateway);
+}
+
 #define NUM_PORTS_HERE 6
 #define NUM_REMOTES 5
 
@@ -287,6 +320,7 @@ int main(void)
 		cmocka_unit_test(port_zero),
 		cmocka_unit_test(dependent_mapping),
 		cmocka_unit_test(dependent_mapping_to_the_end),
+		cmocka_unit_test(a_flood_leaves_room),
 		cmocka_unit_test(random_against_a_model),
 	};
 
