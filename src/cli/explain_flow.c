@@ -13,6 +13,7 @@
 #include "exclusion_text.h"
 #include "explain.h"
 #include "failures.h"
+#include "hairpin.h"
 #include "headroom.h"
 #include "quota.h"
 #include "reason_text.h"
@@ -78,6 +79,15 @@ static void say_exclusion(struct explain *explain, const struct packet *pkt)
 	explain_say(explain, ": %s", text);
 }
 
+/* Whether the remote is an external endpoint of ours that leads to an internal host. */
+static bool comes_back(const struct explain *explain)
+{
+	struct endpoint remote = explain->remote;
+
+	return explain->proto != IPPROTO_ICMP && platform_config()->hairpin.mode != HAIRPIN_OFF &&
+	       hairpin_has_host(explain->proto, remote.addr, remote.port);
+}
+
 /* Whether that is the end of it: the flow would not come to a search. */
 static bool answer_tuple(struct explain *explain)
 {
@@ -94,7 +104,9 @@ static bool answer_tuple(struct explain *explain)
 	};
 	enum reason reason = outbound_sieve(config, &pkt, ORIGIN_FORWARDED);
 
-	if (reason == TRANSLATED_OUTBOUND && translate_is_excluded(&pkt))
+	if (reason == TRANSLATED_OUTBOUND && addr_is_own(config, pkt.tuple.dst) && !comes_back(explain))
+		reason = PASSED_INSIDE;
+	else if (reason == TRANSLATED_OUTBOUND && translate_is_excluded(&pkt))
 		reason = PASSED_EXCLUDED;
 	else if (reason == TRANSLATED_OUTBOUND && !config->num_external)
 		reason = REFUSED_NO_ADDRESS;
@@ -103,6 +115,8 @@ static bool answer_tuple(struct explain *explain)
 	answer_reason(explain, reason);
 	if (reason == PASSED_EXCLUDED)
 		say_exclusion(explain, &pkt);
+	else if (reason == PASSED_INSIDE && config->hairpin.mode == HAIRPIN_OFF)
+		explain_say(explain, "; hairpin is off");
 	return true;
 }
 
@@ -245,6 +259,35 @@ static void say_choice(struct explain *explain, const struct search *search, str
 			    address_format(liked.addr, address));
 }
 
+/* Endpoint-dependent mapping: no port is liked better than another. */
+static void say_drawn(struct explain *explain, __be32 external)
+{
+	struct headroom headroom;
+	char address[ENDPOINT_TEXT];
+
+	headroom_count(explain->sockets, explain->proto, external, explain->remote, &headroom);
+	explain_put(explain, "outcome", json_string(verdict_name[VERDICT_TRANSLATED]));
+	explain_put(explain, "choice", json_string(choice_name[CHOICE_NEW_MAPPING]));
+	explain_put(explain, "external", json_null());
+	explain_say(explain,
+		    "translated to one of the %u ports of %s that are free toward this remote, drawn at random",
+		    headroom.free, address_format(external, address));
+}
+
+/* To whom a flow to an external endpoint of ours comes back. */
+static void say_hairpin(struct explain *explain)
+{
+	char internal[ENDPOINT_TEXT];
+	struct pair mapping;
+
+	if (!addr_is_own(platform_config(), explain->remote.addr) ||
+	    !mapping_find_external(explain->proto, explain->remote.addr, explain->remote.port, &mapping))
+		return;
+	endpoint_format(mapping.internal, internal);
+	explain_put(explain, "hairpin", json_string(internal));
+	explain_say(explain, "; it would come back to %s, if the filter there lets it in", internal);
+}
+
 /* How many sockets of the host are named, of those that hold ports of the ranges. */
 #define MAX_NAMED 3
 
@@ -318,7 +361,11 @@ static void answer_search(struct explain *explain)
 		say_obstacle(explain, liked, mapped);
 		say_sockets(explain, liked.addr);
 	} else {
-		say_choice(explain, &search, liked, mapped);
+		if (search.dependent)
+			say_drawn(explain, search.session.external.addr);
+		else
+			say_choice(explain, &search, liked, mapped);
+		say_hairpin(explain);
 		say_full(explain);
 	}
 	explain_headroom(explain, liked.addr);

@@ -185,6 +185,41 @@ def test_no_address(pair):
     assert flow(lab, bauta, 5000)[0]["outcome"] == "translated"
 
 
+def inside(bauta, external, proto="udp"):
+    """What is answered about a flow from A to an external endpoint."""
+    words = (proto, "192.168.0.5:50009", text(external))
+    return bauta.explain(*words), bauta.text("explain", *words).splitlines()[0]
+
+
+def test_external_endpoints_as_seen_from_inside(pair):
+    """One that leads to an internal host is a remote like any other; the rest is the host's."""
+    lab, bauta, _ = pair
+    with lab.B.udp(7000) as server, lab.A2.udp(6000) as client:
+        external = ask(client, server, (lab.B.address, 7000))
+    found, line = inside(bauta, external)
+    assert (found["outcome"], found["choice"], found["hairpin"]) == ("translated", "own-port", text((lab.A2.address, 6000)))
+    assert f"it would come back to {text((lab.A2.address, 6000))}, if the filter there lets it in" in line
+    for remote, proto in (((lab.R.external, 50008), "udp"), (external, "tcp")):
+        found, line = inside(bauta, remote, proto)
+        assert (found["outcome"], found["reason"]) == ("passed", "inside")
+        assert "hairpin" not in line.split(":", 1)[1] and "hairpin" not in found
+    bauta.kill()
+    bauta.arguments += ["--hairpin", "off"]
+    bauta.start()
+    found, line = inside(bauta, external)
+    assert (found["outcome"], found["reason"]) == ("passed", "inside")
+    assert line.endswith("; hairpin is off")
+
+
+def test_endpoint_dependent_mapping(lab):
+    """No port is better than another, and ports that serve other remotes are as good."""
+    bauta = lab.use(Bauta(RANGE, "--mapping", "endpoint-dependent"))
+    found, lines = flow(lab, bauta, 50003, proto="udp")
+    assert (found["outcome"], found["choice"], found["external"]) == ("translated", "port", None)
+    assert "one of the 10 ports of 192.0.2.1 that are free toward this remote, drawn at random" in lines[0]
+    assert "obstacle" not in found
+
+
 def test_bad_addresses(pair):
     lab, bauta, _ = pair
     assert bauta.explain("tcp", "127.0.0.1:5000", f"{lab.B.address}:80")["reason"] == "martian"
