@@ -34,12 +34,14 @@ static void add_missing(const struct settings *settings, const struct externals 
 
 static void look_at_excluded(const struct settings *settings, const struct externals *externals, json_t *findings)
 {
-	const struct origin *from = &settings->from[SETTING_EXCLUDE];
+	const struct origin *from;
 	struct fault what;
+	__be32 covered;
 	char mend[300];
 
 	if (!settings_check_external(settings, externals->addr, externals->num, &what))
 		return;
+	from = &settings->excluded_from[settings_find_covering(settings, externals->addr, externals->num, &covered)];
 	snprintf(mend, sizeof(mend), "editor +%u %s", from->line, from->file ? from->file : "");
 	add(findings, "exclusion", what.text,
 	    "what is sent there is for the gateway or the machine itself; a run does not start", mend);

@@ -167,17 +167,26 @@ int settings_complete(struct settings *settings, struct fault *fault)
 
 /* ---- with what the machine has ---------------------------------------------------------------------------------- */
 
+__u32 settings_find_covering(const struct settings *settings, const __be32 *external, __u32 num, __be32 *ret_external)
+{
+	for (__u32 i = 0; i < settings->excluded.num; i++)
+		for (__u32 n = 0; n < num; n++)
+			if (addr_is_in(&settings->excluded.item[i].prefix, external[n])) {
+				*ret_external = external[n];
+				return i;
+			}
+	return settings->excluded.num;
+}
+
 int settings_check_external(const struct settings *settings, const __be32 *external, __u32 num, struct fault *fault)
 {
 	char addr[ENDPOINT_TEXT], prefix[PREFIX_TEXT];
+	__be32 covered = 0;
+	__u32 i = settings_find_covering(settings, external, num, &covered);
 
-	for (__u32 i = 0; i < settings->excluded.num; i++)
-		for (__u32 n = 0; n < num; n++)
-			if (addr_is_in(&settings->excluded.item[i].prefix, external[n]))
-				return refuse(
-					SETTING_EXCLUDE, &settings->excluded_from[i], fault,
-					" %s covers %s, an external address; prefixes without it would be accepted",
-					prefix_format(settings->excluded.item[i].prefix, prefix),
-					address_format(external[n], addr));
-	return 0;
+	if (i == settings->excluded.num)
+		return 0;
+	return refuse(SETTING_EXCLUDE, &settings->excluded_from[i], fault,
+		      " %s covers %s, an external address; prefixes without it would be accepted",
+		      prefix_format(settings->excluded.item[i].prefix, prefix), address_format(covered, addr));
 }

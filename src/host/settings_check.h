@@ -13,6 +13,9 @@
  */
 int settings_complete(struct settings *settings, struct fault *fault);
 
+/* The first exclusion that covers an external address, and which; excluded.num: none does. */
+__u32 settings_find_covering(const struct settings *settings, const __be32 *external, __u32 num, __be32 *ret_external);
+
 /* Refuses exclusions that cover an external address: what is sent there is for a mapping or the host, and leaves nowhere. */
 int settings_check_external(const struct settings *settings, const __be32 *external, __u32 num, struct fault *fault);
 

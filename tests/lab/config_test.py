@@ -316,6 +316,9 @@ def test_check_finds_what_a_run_would_refuse(lab, path):
     path.write_text("interface = eth0\nports = 20000-20004\nexclude = 192.0.0.0/16\n")
     status, (finding,) = check(lab.R, "-c", str(path))
     assert status == 3 and finding["finding"] == "exclusion" and "bauta.conf:3: exclude 192.0.0.0/16" in finding["what"]
+    path.write_text("interface = eth0\nexclude = 10.0.0.0/8,\n 192.0.2.0/24,\n 172.16.0.0/12\nports = 20000-20004\n")
+    status, (finding,) = check(lab.R, "-c", str(path))
+    assert "bauta.conf:3: exclude 192.0.2.0/24" in finding["what"] and finding["mend"] == f"editor +3 {path}"
 
 
 @pytest.mark.parametrize("settings, status, says", [
