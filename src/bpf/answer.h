@@ -163,8 +163,7 @@ static __always_inline void answer_fill_ip(struct iphdr *ip, __u8 proto, __u32 t
 /* Makes the packet an ICMP error about itself, from `src` to its sender; `mtu`: of a packet that is too big, else 0. 0, or
  * negative: then it is fit for nothing. Shrinking comes first: it also linearises the packet, and ends its being GSO.
  */
-static SLOW_PATH int answer_make_icmp(struct __sk_buff *skb, const struct packet *pkt, __u16 type_code, __u16 mtu,
-				      __be32 src)
+SLOW_PATH int answer_make_icmp(struct __sk_buff *skb, const struct packet *pkt, __u16 type_code, __u16 mtu, __be32 src)
 {
 	/* RFC 1191 §4: the MTU has the place of a query's sequence number */
 	struct icmp_head head = {
@@ -174,7 +173,7 @@ static SLOW_PATH int answer_make_icmp(struct __sk_buff *skb, const struct packet
 	__u32 quote_len;
 	__s64 sum;
 
-	if (bpf_skb_load_bytes(skb, pkt->l3, &ip, sizeof(ip)))
+	if (!pkt || bpf_skb_load_bytes(skb, pkt->l3, &ip, sizeof(ip)))
 		return -1;
 	quote_len = be16_to_cpu(ip.tot_len);
 	if (quote_len > ANSWER_MAX_QUOTE)
@@ -203,20 +202,19 @@ static SLOW_PATH int answer_make_icmp(struct __sk_buff *skb, const struct packet
 }
 
 /* Makes a TCP segment the RST that a host would answer it by that has no such connection (RFC 9293 §3.10.7.1). 0, or negative. */
-static SLOW_PATH int answer_make_reset(struct __sk_buff *skb, const struct packet *pkt)
+SLOW_PATH int answer_make_reset(struct __sk_buff *skb, const struct packet *pkt)
 {
-	struct pseudo_head pseudo = {
-		.src = pkt->tuple.dst,
-		.dst = pkt->tuple.src,
-		.proto = IPPROTO_TCP,
-		.len = cpu_to_be16(sizeof(struct tcphdr)),
-	};
+	struct pseudo_head pseudo = { .proto = IPPROTO_TCP, .len = cpu_to_be16(sizeof(struct tcphdr)) };
 	struct tcp_head head = {};
 	struct tcphdr asked;
 	__u16 field;
 	int partial;
 	__s64 sum;
 
+	if (!pkt)
+		return -1;
+	pseudo.src = pkt->tuple.dst;
+	pseudo.dst = pkt->tuple.src;
 	/* With IP options a partial checksum would be completed beside the new header. */
 	if (pkt->l4 != pkt->l3 + sizeof(struct iphdr) || bpf_skb_load_bytes(skb, pkt->l4, &asked, sizeof(asked)))
 		return -1;

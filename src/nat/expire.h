@@ -130,21 +130,28 @@ static __always_inline bool session_reap(__u32 index, __u32 grace_s, struct sess
 	return true;
 }
 
+/* session_mark, for those who ask for one session after another. */
+SLOW_PATH bool expire_mark(__u32 index)
+{
+	const struct config *cfg = platform_config();
+
+	return cfg && session_mark(cfg, index);
+}
+
 /* The index of an expired session where the entry of this direction may be, which is marked now; or INDEX_NONE. */
 SLOW_PATH __u32 expire_find(const struct pair *pair, __u32 direction)
 {
-	const struct config *cfg = platform_config();
 	struct place place;
 	struct key key;
 
-	if (!cfg || !pair)
+	if (!pair)
 		return INDEX_NONE;
 	key = pair_key(pair, direction);
 	place = store_place(&key);
 	for (__u32 i = 0; i < 2 * BUCKET_ENTRIES; i++) {
 		__u32 index = place.bucket[i / BUCKET_ENTRIES] * BUCKET_ENTRIES + i % BUCKET_ENTRIES;
 
-		if (session_mark(cfg, index))
+		if (expire_mark(index))
 			return index;
 	}
 	return INDEX_NONE;

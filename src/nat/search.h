@@ -403,29 +403,40 @@ static long search_address_step(__u32 n, void *ctx)
 	return search->choice != CHOICE_NONE || (search->exhausted && search->num_addrs == 1);
 }
 
+struct search_home {
+	__be32 internal;
+	__u32 home; /* index in the configuration */
+	__u64 best;
+};
+
+/* Compares one external address with the best so far. */
+static long search_home_step(__u32 n, void *ctx)
+{
+	const struct config *cfg = platform_config();
+	struct search_home *search = ctx;
+	__u64 hash;
+
+	if (!cfg || n >= MAX_EXTERNAL)
+		return 1;
+	hash = hash_words(search->internal, cfg->external[n].addr, 0, 0, platform_shape()->hash_key);
+	if (hash >= search->best) {
+		search->best = hash;
+		search->home = n;
+	}
+	return 0;
+}
+
 /* The external address of an internal host: the one with the largest hash together with it, so that hosts stay with theirs when
  * another address comes or goes.
  */
 SLOW_PATH __u32 search_home(__be32 internal)
 {
+	struct search_home search = { .internal = internal };
 	const struct config *cfg = platform_config();
-	__u32 home = 0;
-	__u64 best = 0;
 
-	if (!cfg)
-		return 0;
-	for (__u32 i = 0; i < MAX_EXTERNAL; i++) {
-		__u64 hash;
-
-		if (i >= cfg->num_external)
-			break;
-		hash = hash_words(internal, cfg->external[i].addr, 0, 0, platform_shape()->hash_key);
-		if (hash >= best) {
-			best = hash;
-			home = i;
-		}
-	}
-	return home;
+	if (cfg && cfg->num_external > 1)
+		platform_loop(cfg->num_external, search_home_step, &search);
+	return search.home;
 }
 
 /* Goes through the external addresses that the session may have: once for ports without a mapping, once for all. 0. */
