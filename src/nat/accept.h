@@ -27,24 +27,29 @@ static __always_inline bool accept_has_room(struct header *header)
 	       platform_shape()->num_buckets * BUCKET_ENTRIES / 2 / 2; /* two entries each */
 }
 
-/* Takes a reference on the mapping, and the tuple for the session. As create_claim. */
+/* Takes references on the mapping and on the permit that let the remote in, and the tuple for the session. As create_claim. */
 static __always_inline enum insert_result accept_claim(struct search *search, __u8 tcp_flags, bool stash)
 {
 	__u32 life = life_make(PHASE_LIVE, 0, platform_now());
 	struct header *header = platform_header();
 	enum insert_result result;
 
+	search->session.flags &= ~ENTRY_PERMITTED;
 	if (!mapping_ref(&search->mapping))
 		return INSERT_TAKEN;
 	search->session.flags |= ENTRY_COUNTED;
-	result = store_insert(&search->session, life | (tcp_flags & LIFE_TCP_MASK), life, 0, stash);
+	result = create_permit(search, life, stash);
+	if (result == INSERT_DONE) {
+		result = store_insert(&search->session, life | (tcp_flags & LIFE_TCP_MASK), life, 0, stash);
+		search->refused = search->session;
+	}
 	if (result == INSERT_DONE) {
 		if (header)
 			platform_add64(&header->num_created, 1);
 		return result;
 	}
+	permit_release(&search->session, &search->permit);
 	mapping_release(&search->session, create_rest(search), &search->mapping);
-	search->refused = search->session;
 	return result;
 }
 

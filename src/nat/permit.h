@@ -2,9 +2,9 @@
 /* Permits: which remote addresses a mapping has sessions with (RFC 4787 §5, address-dependent filtering).
  *
  * The first session on a mapping writes its remote address into the mapping itself, where it stands as long as the mapping: most
- * mappings have no other. Each further address gets a permit, a pair in the store, which goes with the last session toward it that
- * began inside: what a permit lets in does not prolong it. So a session brings at most one pair besides itself: its mapping, or
- * a permit.
+ * mappings have no other. Each further address gets a permit, a pair in the store, which goes with the last session toward it,
+ * whoever began that: the inside may be speaking on any of them. So a session brings at most one pair besides itself: its mapping,
+ * or a permit.
  */
 #ifndef BAUTA_PERMIT_H
 #define BAUTA_PERMIT_H

@@ -281,8 +281,8 @@ def test_knocking_from_outside_takes_no_port(lab):
     lab.use(Bauta(f"{PORT}-{PORT + 9}", "--borrow"))
     answers = lab.capture(lab.B)
     for port in range(PORT, PORT + 10):
-        lab.B.send(IP(src=lab.B.address, dst=lab.R.external) / TCP(sport=4000, dport=port, flags="S"))
-        answers.one(match(proto="tcp", sport=port, flags="RA"))
+        lab.B.send(IP(src=lab.B.address, dst=lab.R.external) / TCP(sport=4000, dport=port, flags="A"))
+        answers.one(match(proto="tcp", sport=port, flags="R"))
     server = lab.B.udp(53)
     tcp = lab.B.listen(60000)
     for port in range(41000, 41010):

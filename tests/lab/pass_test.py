@@ -18,27 +18,33 @@ from talk import exchange
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 R, B = "192.0.2.1", "192.0.2.8"
 
+
+def ip(src, dst, **fields):
+    """Atomic: another gets a new identification (RFC 6864 §5.3.1), which fragment_test looks at."""
+    return IP(src=src, dst=dst, flags="DF", **fields)
+
+
 # What R itself sends: the destination MAC address, the frame's payload, the reason that is counted.
 FRAMES = {
     "ARP": (BROADCAST, ARP(psrc=R, pdst="192.0.2.99"), "arp"),
     "IPv6": (None, IPv6(src="fe80::1", dst="fe80::2") / ICMPv6EchoRequest(), "ipv6"),
-    "VLAN": (None, Dot1Q(vlan=7) / IP(src=R, dst=B) / UDP(sport=50000, dport=9) / b"tagged", "vlan"),
+    "VLAN": (None, Dot1Q(vlan=7) / ip(R, B) / UDP(sport=50000, dport=9) / b"tagged", "vlan"),
     "experimental": (None, Raw(b"of a type that nobody knows"), "other-ethertype"),
     "DHCP": (
         BROADCAST,
-        IP(src="0.0.0.0", dst="255.255.255.255") / UDP(sport=68, dport=67) / BOOTP(op=1)
+        ip("0.0.0.0", "255.255.255.255") / UDP(sport=68, dport=67) / BOOTP(op=1)
         / DHCP(options=[("message-type", "discover"), "end"]),
         "unspecified",
     ),
-    "multicast DNS": ("01:00:5e:00:00:fb", IP(src=R, dst="224.0.0.251") / UDP(sport=5353, dport=5353) / b"mdns",
+    "multicast DNS": ("01:00:5e:00:00:fb", ip(R, "224.0.0.251") / UDP(sport=5353, dport=5353) / b"mdns",
                       "passed-multicast"),
-    "IGMP": ("01:00:5e:00:00:16", IP(src=R, dst="224.0.0.22", proto=2, ttl=1) / Raw(bytes(8)), "passed-multicast"),
-    "OSPF": ("01:00:5e:00:00:05", IP(src=R, dst="224.0.0.5", ttl=1) / OSPF_Hdr(src=R) / OSPF_Hello(),
+    "IGMP": ("01:00:5e:00:00:16", ip(R, "224.0.0.22", proto=2, ttl=1) / Raw(bytes(8)), "passed-multicast"),
+    "OSPF": ("01:00:5e:00:00:05", ip(R, "224.0.0.5", ttl=1) / OSPF_Hdr(src=R) / OSPF_Hello(),
              "passed-multicast"),
-    "broadcast": (BROADCAST, IP(src=R, dst="255.255.255.255") / UDP(sport=50000, dport=9) / b"all", "broadcast"),
-    "GRE of the host": (None, IP(src=R, dst=B, proto=47) / Raw(b"\0\0\x08\0GRE"), "host-protocol"),
-    "TCP of the host": (None, IP(src=R, dst=B) / TCP(sport=40000, dport=9, flags="A"), "host"),
-    "UDP of the host": (None, IP(src=R, dst=B) / UDP(sport=50000, dport=9) / b"host", "host"),
+    "broadcast": (BROADCAST, ip(R, "255.255.255.255") / UDP(sport=50000, dport=9) / b"all", "broadcast"),
+    "GRE of the host": (None, ip(R, B, proto=47) / Raw(b"\0\0\x08\0GRE"), "host-protocol"),
+    "TCP of the host": (None, ip(R, B) / TCP(sport=40000, dport=9, flags="A"), "host"),
+    "UDP of the host": (None, ip(R, B) / UDP(sport=50000, dport=9) / b"host", "host"),
 }
 TYPES = {"ARP": 0x0806, "IPv6": 0x86DD, "experimental": 0x88B5}
 

@@ -9,7 +9,7 @@ from stun import Server, ask, ask_tcp, filtering, hear, mapping, request
 from wait import until
 
 OPEN, BY_ADDRESS, BY_BOTH = "endpoint-independent", "address-dependent", "address-and-port-dependent"
-PORTS = "50000-50999"
+PORTS = "50000-59999"
 SECOND = "192.0.2.18"
 MODES = [  # options, mapping, filtering
     ((), OPEN, BY_ADDRESS),

@@ -153,6 +153,29 @@ static void permits_end(void **state)
 	gateway_close(&gateway);
 }
 
+/* As long as the inside speaks with an address, on whichever session, the address is let in from any port. */
+static void permit_of_a_session_from_outside(void **state)
+{
+	struct endpoint internal = at(INTERNAL, 5000), external;
+
+	(void)state;
+	open_gateway("40000-40009", FILTERING_ADDRESS_DEPENDENT);
+	gateway_send(&gateway, IPPROTO_UDP, internal, at(REMOTE, 53), &external);
+	gateway_send(&gateway, IPPROTO_UDP, internal, at(OTHER_REMOTE, 53), NULL);
+	assert_int_equal(come_udp(at(OTHER_REMOTE, 99), external), TRANSLATED_ACCEPTED);
+	gateway_check(&gateway);
+	for (int i = 0; i < 4; i++) {
+		platform.now += 200;
+		assert_int_equal(gateway_send(&gateway, IPPROTO_UDP, internal, at(OTHER_REMOTE, 99), NULL),
+				 TRANSLATED_OUTBOUND);
+		gateway_sweep(&gateway);
+	}
+	assert_int_equal(gateway.world.header.num_sessions, 1);
+	assert_int_equal(come_udp(at(OTHER_REMOTE, 100), external), TRANSLATED_ACCEPTED);
+	gateway_check(&gateway);
+	gateway_close(&gateway);
+}
+
 /* While a mapping rests nobody is let in, and the first session after the rest says who comes first. */
 static void resting_mapping(void **state)
 {
@@ -316,6 +339,7 @@ int main(void)
 		cmocka_unit_test(tcp),
 		cmocka_unit_test(sockets_of_the_host),
 		cmocka_unit_test(permits_end),
+		cmocka_unit_test(permit_of_a_session_from_outside),
 		cmocka_unit_test(resting_mapping),
 		cmocka_unit_test(port_zero),
 		cmocka_unit_test(dependent_mapping),
