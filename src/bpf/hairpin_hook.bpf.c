@@ -131,8 +131,8 @@ SLOW_PATH enum reason find_way(struct __sk_buff *skb, struct room *room)
 	return TRANSLATED_HAIRPIN;
 }
 
-/* Whether the way to the sender is the one by which the packet came. Of what is not, the stack says whether that may be (rp_filter);
- * here it would make sessions in the name of others, and use up their quotas. Our own name is refused later on.
+/* Whether the way to the sender is the one by which the packet came. Of what is not, the stack says whether that may be
+ * (rp_filter); here it would make sessions in the name of others, and use up their quotas. Our own name is refused later on.
  */
 SLOW_PATH bool came_by_its_way(struct __sk_buff *skb, const struct packet *pkt)
 {

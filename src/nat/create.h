@@ -144,7 +144,9 @@ static __always_inline bool create_end_expired(struct search *search, __u32 dire
 	return index != INDEX_NONE && session_reap(index, 0, &search->room);
 }
 
-/* Makes room for the entry of this direction of the pair that was refused: by ending an expired session, or by moving an entry. */
+/* Makes room for the entry of this direction of the pair that was refused: by ending an expired session, or by moving an
+ * entry.
+ */
 static __always_inline void create_make_room(struct search *search, __u32 direction)
 {
 	if (!create_end_expired(search, direction))

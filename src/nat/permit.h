@@ -3,8 +3,8 @@
  *
  * The first session on a mapping writes its remote address into the mapping itself, where it stands as long as the mapping: most
  * mappings have no other. Each further address gets a permit, a pair in the store, which goes with the last session toward it,
- * whoever began that: the inside may be speaking on any of them. So a session brings at most one pair besides itself: its mapping,
- * or a permit.
+ * whoever began that: the inside may be speaking on any of them. So a session brings at most one pair besides itself: its
+ * mapping, or a permit.
  */
 #ifndef BAUTA_PERMIT_H
 #define BAUTA_PERMIT_H

@@ -205,7 +205,10 @@ BAD = [
     ("interface = eth0\nports = 60000\nborrow = yes\n", r"borrow \(\S+bauta\.conf:3\) cannot be changed"),
     ("interface = eth1\nports = 60000\n", r"interface \(\S+bauta\.conf:1\) cannot be changed"),
     ("interface = eth0\nports = 60000\nsessions = 9\n", r"sessions \(\S+bauta\.conf:3\) cannot be changed"),
-    ("interface = eth0\nports = 60000\nexternal = 192.0.2.66\n", r"bauta\.conf:3: \S.* external address 192\.0\.2\.66 is none of"),
+    (
+        "interface = eth0\nports = 60000\nexternal = 192.0.2.66\n",
+        r"bauta\.conf:3: \S.* external address 192\.0\.2\.66 is none of",
+    ),
     ("interface = eth0\nports = 60000\n\nexclude = 192.0.0.0/16\n", r"bauta\.conf:4: exclude 192\.0\.0\.0/16 covers"),
     ("interface = eth0\nports = 60000\nspill = yes\n", r"bauta\.conf:3: spill: there is nowhere"),
 ]

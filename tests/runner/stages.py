@@ -15,7 +15,7 @@ BUILD_LIMIT_S = 600
 PROGRAM_LIMIT_S = 180
 LAB_FILE_LIMIT_S = 300
 KERNELS_LIMIT_S = 600
-NUM_LABS = 2
+NUM_LABS = 4
 NUM_CPUS = len(os.sched_getaffinity(0))
 
 
@@ -90,7 +90,7 @@ def lab(context):
         context.say(_line(f"lab/{file.stem}", found, seconds))
         return found
 
-    # Two labs live side by side without meeting, and each mostly waits: for the kernel to make and remove namespaces.
+    # Labs live side by side without meeting, and each mostly waits: for the kernel to make and remove namespaces.
     with concurrent.futures.ThreadPoolExecutor(NUM_LABS) as pool:
         return [result for found in pool.map(run_one, files) for result in found]
 
