@@ -226,8 +226,8 @@ $(B)/lint/%.bpf: % $(HEADER) $(B)/flags
 		$(CLANG) $(BPF) -Wno-unused-function -Wno-undefined-internal -fsyntax-only -x c - && touch $@
 
 # The analyzer follows every path, which takes ten times as long as all else: what is shipped is worth that. Tests are run, and those
-# of units under sanitizers; and gcc warns of both.
-TIDY_RUN := --checks=-clang-analyzer-*,-clang-diagnostic-*
+# of units under sanitizers.
+TIDY_RUN := --checks=-clang-analyzer-*
 
 $(B)/lint/%.tidy: % $(HEADER) .clang-tidy $(B)/flags | $(SKEL_ALL)
 	@mkdir -p $(@D)

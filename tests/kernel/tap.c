@@ -11,7 +11,7 @@
 static int num_points;
 static int num_failed;
 
-static void print_point(bool passed, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void print_point(bool passed, const char *format, va_list args)
 {
 	num_points++;
 	if (!passed)
