@@ -99,7 +99,7 @@ SLOW_PATH enum reason accept_judge(HOOK *hook, const struct packet *pkt)
 }
 
 /* Creates the session that was judged worth it. DROPPED_RACE: the mapping is gone, or somebody has one of the tuples: look for
- * the packet's session once more.
+ * the packet's session once more. DROPPED_FILTERED: the two have a session, by another port.
  */
 SLOW_PATH enum reason accept_create(const struct packet *pkt, struct endpoint *ret_new)
 {
@@ -128,7 +128,8 @@ SLOW_PATH enum reason accept_create(const struct packet *pkt, struct endpoint *r
 		}
 		if (result == INSERT_EXISTS || result == INSERT_TAKEN) {
 			quota_give_pair(&search->session, QUOTA_ATTEMPT);
-			return DROPPED_RACE;
+			/* it exists by another port: the two speak by that, and not by the mapping's */
+			return result == INSERT_EXISTS ? DROPPED_FILTERED : DROPPED_RACE;
 		}
 		create_make_room(search, result == INSERT_NO_ROOM_IN ? ENTRY_INBOUND : 0);
 	}

@@ -176,6 +176,24 @@ static void permit_of_a_session_from_outside(void **state)
 	gateway_close(&gateway);
 }
 
+/* Two endpoints have one session: while theirs goes by another port than the mapping's, the mapping's is none of theirs. */
+static void session_by_another_port(void **state)
+{
+	struct endpoint internal = at(INTERNAL, 5000), external, other;
+
+	(void)state;
+	open_gateway("40000-40009", FILTERING_ENDPOINT_INDEPENDENT);
+	gateway_send(&gateway, IPPROTO_UDP, internal, at(REMOTE, 53), &external);
+	gateway_hold(&gateway, IPPROTO_UDP, external, at(OTHER_REMOTE, 53));
+	assert_int_equal(gateway_send(&gateway, IPPROTO_UDP, internal, at(OTHER_REMOTE, 53), &other),
+			 TRANSLATED_SHARED);
+	gateway.num_held = 0;
+	assert_int_equal(come_udp(at(OTHER_REMOTE, 53), external), DROPPED_FILTERED);
+	assert_int_equal(come_udp(at(OTHER_REMOTE, 53), other), TRANSLATED_INBOUND);
+	gateway_check(&gateway);
+	gateway_close(&gateway);
+}
+
 /* While a mapping rests nobody is let in, and the first session after the rest says who comes first. */
 static void resting_mapping(void **state)
 {
@@ -340,6 +358,7 @@ int main(void)
 		cmocka_unit_test(sockets_of_the_host),
 		cmocka_unit_test(permits_end),
 		cmocka_unit_test(permit_of_a_session_from_outside),
+		cmocka_unit_test(session_by_another_port),
 		cmocka_unit_test(resting_mapping),
 		cmocka_unit_test(port_zero),
 		cmocka_unit_test(dependent_mapping),
