@@ -20,7 +20,9 @@ gateway_start() { # PORTS [OPTIONS of bauta]
 		return
 	fi
 	daemon_log="$work/bauta.$stage"
-	start_in_host R "$bauta" run -e eth0 -p "$ports" "$@" 2>"$daemon_log"
+	# DEMO_OPTIONS: for tests, where something that is not shown takes long
+	# shellcheck disable=SC2086 # words
+	start_in_host R "$bauta" run -e eth0 -p "$ports" ${DEMO_OPTIONS:-} "$@" 2>"$daemon_log"
 	daemon=$pid
 	until_true 20000 daemon_spoke
 	has "$daemon_log" "bauta: ready: " || cannot "start bauta" "$(<"$daemon_log")"
