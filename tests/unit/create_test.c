@@ -454,7 +454,7 @@ static void takes_the_room_of_the_expired(void **state)
 		num++;
 	platform.now += 300;
 	for (__u32 n = 0; n < num / 2; n++) {
-		int tries = 8;
+		int tries = 4;
 
 		while (tries-- && create(IPPROTO_UDP, host(10000 + n, 5000), at(OTHER_REMOTE, 53), 0) != CREATE_MAPPED)
 			;
