@@ -264,6 +264,7 @@ static int write_header(const struct dataplane *dataplane, const struct store_sh
 		.clock = *clock,
 		.l2_len = wish->l2_len,
 		.num_pool_addrs = count_pool_addrs(wish),
+		.next_hop_generation = 1,
 	};
 	__u32 zero = 0;
 	int err = bpf_map_update_elem(bpf_map__fd(dataplane->programs->maps.header), &zero, &header, BPF_ANY);

@@ -101,14 +101,13 @@ static bool fields_hold(const struct entry *entry)
 	__u8 known = mapping ? ENTRY_INBOUND | ENTRY_MAPPING | ENTRY_QUOTA
 			     : ENTRY_INBOUND | ENTRY_HOST | ENTRY_COUNTED | ENTRY_QUOTA | ENTRY_PERMITTED;
 
-	if (!proto_name(entry->proto & ~PROTO_PERMIT) || (entry->flags & ~known))
+	if (!proto_name(entry->proto & ~PROTO_PERMIT) || (entry->flags & ~known) ||
+	    mapping == !!(entry->life & LIFE_SESSION))
 		return false;
 	if (!pair.internal.addr || !pair.external.addr || !remote_holds(entry, pair.remote))
 		return false;
 	/* an outbound one without references rests; an inbound one has the first remote address there */
-	if (mapping)
-		return !(entry->proto & PROTO_PERMIT) || !(entry->flags & ENTRY_INBOUND) || !entry->refs;
-	return !entry->refs;
+	return !(entry->proto & PROTO_PERMIT) || !(entry->flags & ENTRY_INBOUND) || !entry->refs;
 }
 
 /* Of two with one key, the one that stands later is told. */

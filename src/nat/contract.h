@@ -19,6 +19,12 @@
  * fragments LRU hash, by datagram    hooks                      hooks                 the kernel (the oldest)
  * held      one ring of bytes        hooks                      hooks                 hooks (the oldest)
  * idents    array of counters        hooks                      hooks                 -
+ * next_hops array of next_hop, mmap  xdp                        xdp, daemon           xdp (those of an older generation)
+ * fast_links array, mmap             daemon                     xdp, CLI              daemon
+ * fast_vlans hash link, VLAN -> who  daemon                     xdp, CLI              daemon
+ * fast_exits hash ifindex -> exit    daemon                     xdp                   daemon
+ * fast_ports device map              daemon                     xdp                   daemon
+ * fast_counters per-CPU array        xdp                        CLI                   -
  *
  * Addresses and ports are in network order wherever the type says __be; everything else is in host order.
  */
@@ -29,7 +35,7 @@
 #include <stddef.h>
 
 /* Changes with every change of a pinned record: a daemon never adopts a table that it would misread. */
-#define LAYOUT_VERSION 3
+#define LAYOUT_VERSION 4
 #define LAYOUT_MAGIC 0x61747561 /* "auta" */
 
 /* ---- the store ------------------------------------------------------------------------------------------------ */
@@ -74,6 +80,7 @@ enum phase {
 #define LIFE_FIN 0x10u
 #define LIFE_RST 0x20u
 #define LIFE_TCP_MASK (LIFE_SYN | LIFE_ACK | LIFE_FIN | LIFE_RST)
+#define LIFE_SESSION 0x40u         /* neither a mapping nor a permit: what stands beside is next_hop, not refs */
 #define LIFE_SEEN_SHIFT 8          /* bits 8..31: when the last packet was seen, in seconds of the gateway's clock */
 #define LIFE_SEEN_MASK 0x00ffffffu /* 194 days; compared modulo */
 
@@ -102,11 +109,21 @@ struct entry {
 	__be16 new_port;
 	__be32 new_addr;
 	__u32 twin; /* index of the other direction's entry */
-	/* Of an outbound mapping or permit entry: sessions that use it. Of an inbound mapping entry: the remote address of the
-	 * first session on it, which needs no permit; 0: none yet. Else 0.
-	 */
-	__u32 refs;
-	__u32 life;
+	union {
+		struct {
+			union {
+				/* Of an outbound mapping or permit entry: sessions that use it. Of an inbound mapping entry: the
+				 * remote address of the first session on it, which needs no permit; 0: none yet. Of an inbound
+				 * permit entry: 0.
+				 */
+				__u32 refs;
+				/* Of a session's: where xdp sends packets of this direction (struct next_hop); 0: not known. */
+				__u32 next_hop;
+			};
+			__u32 life;
+		};
+		__u64 next_hop_life; /* both, to exchange at once */
+	};
 };
 _Static_assert(sizeof(struct entry) == 32, "two entries share a cache line");
 _Static_assert(offsetof(struct entry, life) == 28, "life is an aligned word");
@@ -239,9 +256,10 @@ struct header {
 	struct store_shape shape;
 	struct clock clock;
 	__u32 ifindex;
-	__u32 l2_len;         /* 14 on Ethernet, 0 on layer-3 interfaces */
-	__u32 config_slot;    /* which of the two configurations holds */
-	__u32 num_pool_addrs; /* how many external addresses there are pools for */
+	__u32 l2_len;              /* 14 on Ethernet, 0 on layer-3 interfaces */
+	__u32 config_slot;         /* which of the two configurations holds */
+	__u32 num_pool_addrs;      /* how many external addresses there are pools for */
+	__u32 next_hop_generation; /* 1 to NEXT_HOP_GENERATIONS - 1; another one makes all next hops be looked up anew */
 	/* Whose they are; 0: nobody's. An address keeps its pools while it has mappings. */
 	__be32 pool_addr[MAX_EXTERNAL];
 	/* counted by all writers, atomically */
@@ -499,6 +517,108 @@ struct quota {
 	__u32 num_new; /* in that second */
 };
 _Static_assert(sizeof(struct quota) == 24, "no padding");
+
+/* ---- the fast path --------------------------------------------------------------------------------------------- */
+
+/* Where packets go on from here, found by the kernel's own look-up of routes and neighbours, and remembered for all sessions that go
+ * there. What stands in `struct entry.next_hop` is the index of such a record, and the generation that it was found in:
+ * generation << NEXT_HOP_BITS | index. With header.next_hop_generation all of it is void.
+ *
+ * A record never changes while its generation lasts: two sessions with equal next hops share one, and one that is of an older
+ * generation may be taken and written anew. A reader compares the generation once more after it has read the rest.
+ */
+#define NEXT_HOP_BITS 12
+#define NUM_NEXT_HOP (1u << NEXT_HOP_BITS)
+#define NEXT_HOP_MASK (NUM_NEXT_HOP - 1)
+#define NEXT_HOP_GENERATIONS (1u << (32 - NEXT_HOP_BITS))
+#define NEXT_HOP_WRITING 0xffffffffu /* no generation: somebody is writing the record */
+#define NEXT_HOP_WAYS 4              /* a next hop may stand in any of so many records that follow each other */
+
+#define MAC_LEN 6
+
+/* What a frame needs to go on. */
+struct fast_way {
+	__u32 port; /* in fast_ports */
+	__u32 mtu;  /* of the IP packet */
+	__u8 dest_mac[MAC_LEN];
+	__u8 source_mac[MAC_LEN];
+	__be16 vlan_proto; /* of the tag that the frame has there; 0: none */
+	__be16 vlan;
+};
+
+struct next_hop {
+	__u32 generation; /* 0: empty */
+	struct fast_way way;
+	/* what it was found as, for the daemon */
+	__u32 ifindex; /* the interface that the route leads to: of the VLAN, if that is one */
+	__be32 addr;   /* the neighbour */
+	__u32 unused[7];
+};
+_Static_assert(sizeof(struct next_hop) == 64, "a cache line");
+
+/* An interface whose driver runs the fast path; index: ifindex % NUM_FAST_LINK, which is also its place in fast_ports. */
+#define NUM_FAST_LINK 256
+
+enum fast_role {
+	FAST_NONE,
+	FAST_INTERNAL, /* what comes here leaves by the external interface */
+	FAST_EXTERNAL, /* what comes here is for inside */
+};
+
+struct fast_link {
+	__u32 ifindex; /* 0: nobody's */
+	__u8 mac[MAC_LEN];
+	__u8 role;      /* enum fast_role, of frames without a VLAN tag; FAST_NONE if only its VLANs take part */
+	__u8 has_vlans; /* fast_vlans knows some */
+	__u32 unused;
+};
+_Static_assert(sizeof(struct fast_link) == 16, "no padding");
+
+/* A VLAN of such an interface. */
+struct fast_vlan_key {
+	__u32 ifindex; /* of the device below */
+	__be16 proto;  /* of the tag: 802.1Q or 802.1ad */
+	__be16 vlan;   /* its number, 12 bits */
+};
+
+struct fast_vlan {
+	__u32 ifindex; /* of the VLAN's own interface */
+	__u8 mac[MAC_LEN];
+	__u8 role; /* enum fast_role */
+	__u8 unused;
+};
+
+#define MAX_FAST_VLAN 4096
+
+/* How to send by an interface that a route leads to. */
+struct fast_exit {
+	__u32 port;        /* in fast_ports */
+	__be16 vlan_proto; /* of the tag to be put on; 0: none */
+	__be16 vlan;
+};
+
+/* What xdp did with a frame: each is counted under exactly one. What it gives to the stack, unchanged, tc sees and counts. */
+enum fast_reason {
+	FAST_OUTBOUND, /* translated, and sent on its way */
+	FAST_INBOUND,
+	FAST_CREATED,     /* the first packet of a session (--fast-create) */
+	FAST_UP_LINK,     /* not for this machine's MAC address, or of a VLAN that takes no part */
+	FAST_UP_PROTOCOL, /* no IPv4, or neither TCP, UDP nor an ICMP query of a session */
+	FAST_UP_HEADER,   /* broken, or with IP options */
+	FAST_UP_FRAGMENT,
+	FAST_UP_SYN,
+	FAST_UP_HOPS,       /* its hop limit ends here */
+	FAST_UP_CHECKSUM,   /* its sender left the checksum to a device that was none */
+	FAST_UP_NO_SESSION, /* the first packet of a session, or the host's */
+	FAST_UP_ROUTE, /* no route, or one that xdp does not take: to the host, or to an interface outside of the fast path */
+	FAST_UP_NEIGHBOUR, /* its next hop's MAC address is not known */
+	FAST_UP_TOO_BIG,   /* larger than the MTU of the way on */
+	FAST_UP_FULL,      /* no record is free for its next hop */
+	FAST_UP_REFUSED,   /* no session could be created: tc refuses it (--fast-create) */
+	FAST_UP_ROOM,      /* no room in the frame for the VLAN tag of the way on */
+	FAST_LOST,         /* translated, and not taken by the driver */
+	NUM_FAST_REASON,
+};
 
 /* ---- unsolicited SYNs ----------------------------------------------------------------------------------------- */
 

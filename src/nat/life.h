@@ -16,9 +16,10 @@ static __always_inline bool life_is_visible(__u32 life)
 	return life_phase(life) >= PHASE_LIVE;
 }
 
-static __always_inline __u32 life_make(enum phase phase, __u32 tcp_flags, __u32 seen_s)
+/* `flags`: LIFE_*, or a life word to have them from. */
+static __always_inline __u32 life_make(enum phase phase, __u32 flags, __u32 seen_s)
 {
-	return phase | (tcp_flags & LIFE_TCP_MASK) | (seen_s << LIFE_SEEN_SHIFT);
+	return phase | (flags & (LIFE_TCP_MASK | LIFE_SESSION)) | (seen_s << LIFE_SEEN_SHIFT);
 }
 
 /* Seconds since the last packet. A word written by a CPU whose clock has just ticked can be a second ahead: idle 0. */
@@ -48,12 +49,12 @@ static __always_inline bool life_counts_inbound(__u8 proto, __u32 out_life, bool
  */
 static __always_inline __u32 life_after(__u32 life, __u8 direction, __u32 flags, __u32 now)
 {
-	__u32 seen = life & LIFE_TCP_MASK & ~LIFE_RST;
+	__u32 seen = life & (LIFE_TCP_MASK | LIFE_SESSION) & ~LIFE_RST;
 
 	if ((flags & life & LIFE_RST) && !direction)
 		return life;
 	if ((flags & LIFE_SYN) && (life & (LIFE_FIN | LIFE_RST)))
-		seen = 0;
+		seen &= LIFE_SESSION;
 	return life_make(PHASE_LIVE, seen | flags, now);
 }
 

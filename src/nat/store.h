@@ -189,6 +189,7 @@ struct found {
 	struct entry *entry;
 	struct endpoint new;
 	__u32 life; /* as it was when the key stood in the entry */
+	__u32 next_hop;
 	__u8 flags;
 };
 
@@ -199,8 +200,8 @@ static __always_inline bool store_get(const struct key *key, struct found *ret_f
 {
 	for (int i = 0; i < 2; i++) {
 		__u32 index = store_find(key);
+		__u32 life, next_hop;
 		struct entry *entry;
-		__u32 life;
 
 		if (index == INDEX_NONE)
 			return false;
@@ -208,9 +209,11 @@ static __always_inline bool store_get(const struct key *key, struct found *ret_f
 		if (!entry)
 			return false;
 		life = READ_ONCE(entry->life);
+		next_hop = READ_ONCE(entry->next_hop);
 		if (life_is_visible(life) && store_read(entry, key, &ret_found->new, &ret_found->flags)) {
 			ret_found->entry = entry;
 			ret_found->life = life;
+			ret_found->next_hop = next_hop;
 			return true;
 		}
 	}
@@ -231,6 +234,31 @@ static __always_inline void store_touch(const struct found *found, __u32 tcp_fla
 	/* Lost to another packet: the next one makes it good. Lost to the sweep, which has just marked it: we came first. */
 	if (life != found->life && life_phase(life) == PHASE_DYING)
 		platform_cmpxchg(&found->entry->life, life, after);
+}
+
+/* Notes where packets like the one that found it go on. Only into the entry of a session, never into the references of a mapping that
+ * has taken its place: the two are told apart by their life words. If another session has taken it, with this very life, the
+ * note is taken back, and until then one packet of that session may be sent astray.
+ */
+static __always_inline void store_route(const struct found *found, const struct key *key, __u32 next_hop)
+{
+	union next_hop_life {
+		struct {
+			__u32 next_hop;
+			__u32 life;
+		};
+		__u64 word;
+	} old, new;
+	struct entry *entry = found->entry;
+
+	old.next_hop = found->next_hop;
+	old.life = READ_ONCE(entry->life);
+	if (!(old.life & LIFE_SESSION) || !life_is_visible(old.life) || !entry_has_key(entry, key))
+		return;
+	new.next_hop = next_hop;
+	new.life = old.life;
+	if (platform_cmpxchg64(&entry->next_hop_life, old.word, new.word) == old.word && !entry_has_key(entry, key))
+		platform_cmpxchg64(&entry->next_hop_life, new.word, old.word);
 }
 
 static __always_inline bool index_is_stash(__u32 index)

@@ -162,7 +162,7 @@ SLOW_PATH enum insert_result store_insert(const struct pair *pair, __u32 in_life
 {
 	struct header *header = platform_header();
 	enum insert_result result = INSERT_DONE;
-	__u32 in_index = 0, out_index = 0;
+	__u32 in_index = 0, out_index = 0, kind;
 	struct shelf in_shelf, out_shelf;
 	struct key in_key, out_key;
 	struct stripe *stripe;
@@ -171,6 +171,7 @@ SLOW_PATH enum insert_result store_insert(const struct pair *pair, __u32 in_life
 
 	if (!pair)
 		return INSERT_NO_ROOM_IN;
+	kind = pair->flags & ENTRY_MAPPING ? 0 : LIFE_SESSION;
 	pool = pair_pool(pair);
 	in_key = pair_key(pair, ENTRY_INBOUND);
 	out_key = pair_key(pair, 0);
@@ -205,8 +206,8 @@ SLOW_PATH enum insert_result store_insert(const struct pair *pair, __u32 in_life
 	if (index_is_stash(out_index))
 		platform_add32(&header->num_stashed, 1);
 	pool_take(pool, be16_to_cpu(pair->external.port));
-	platform_xchg(&in->life, in_life);
-	platform_xchg(&out->life, out_life);
+	platform_xchg(&in->life, in_life | kind);
+	platform_xchg(&out->life, out_life | kind);
 out:
 	platform_unlock(stripe);
 	if (result == INSERT_DONE)

@@ -144,6 +144,8 @@ static enum insert_result insert(int internal, int remote, const struct known *n
 	claim(header.num_sessions + header.num_mappings == before + (result == INSERT_DONE), "pairs are counted");
 	if (result == INSERT_DONE) {
 		known[internal][remote] = *new;
+		known[internal][remote].out_life |= remote ? LIFE_SESSION : 0;
+		known[internal][remote].in_life |= remote ? LIFE_SESSION : 0;
 		owner[new->external][remote] = internal;
 	}
 	return result;
@@ -164,7 +166,7 @@ static void do_insert(const struct step *step, int internal, int external, int r
 {
 	struct known new = {
 		.external = external,
-		.out_life = life_make(PHASE_LIVE, step->how, platform.now),
+		.out_life = life_make(PHASE_LIVE, step->how & LIFE_TCP_MASK, platform.now),
 		.in_life = life_make(PHASE_LIVE, 0, platform.now),
 	};
 
@@ -175,7 +177,7 @@ static void do_create(const struct step *step, int internal, int external, int r
 {
 	struct known new = {
 		.external = external,
-		.out_life = life_make(PHASE_LIVE, step->how, platform.now),
+		.out_life = life_make(PHASE_LIVE, step->how & LIFE_TCP_MASK, platform.now),
 		.in_life = life_make(PHASE_LIVE, 0, platform.now),
 	};
 

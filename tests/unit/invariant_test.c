@@ -223,13 +223,13 @@ static void test_flags(void **state)
 	check_among(RULE_FIELDS, index);
 }
 
-static void test_refs_of_session(void **state)
+static void test_kind(void **state)
 {
 	struct pair session = session_of(2, 1);
 	__u32 index = find(&session, 0);
 
 	(void)state;
-	store_entry(index)->refs = 1;
+	store_entry(index)->life &= ~LIFE_SESSION;
 	check_told(RULE_FIELDS, index, "no writer writes");
 }
 
@@ -427,24 +427,15 @@ static void test_live_table(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		TEST(test_good_table),
-		TEST(test_free_entry),
-		TEST(test_free_with_time),
-		TEST(test_busy),
-		TEST(test_proto),
-		TEST(test_flags),
-		TEST(test_refs_of_session),
-		TEST(test_mapping_without_refs),
-		TEST(test_pool),
-		TEST(test_bucket),
-		TEST(test_unique),
-		TEST(test_twin_elsewhere),
-		TEST(test_half_a_pair),
-		TEST(test_other_pair),
-		TEST(test_no_mapping),
-		TEST(test_refs),
-		TEST(test_header),
-		TEST(test_all_broken),
+		TEST(test_good_table),     TEST(test_free_entry),
+		TEST(test_free_with_time), TEST(test_busy),
+		TEST(test_proto),          TEST(test_flags),
+		TEST(test_kind),           TEST(test_mapping_without_refs),
+		TEST(test_pool),           TEST(test_bucket),
+		TEST(test_unique),         TEST(test_twin_elsewhere),
+		TEST(test_half_a_pair),    TEST(test_other_pair),
+		TEST(test_no_mapping),     TEST(test_refs),
+		TEST(test_header),         TEST(test_all_broken),
 		TEST(test_live_table),
 	};
 

@@ -128,8 +128,14 @@ static const char *insert(struct model *model, const struct name *name, const st
 		else if (expect != INSERT_DONE)
 			why = snapshot_check(model, "insert");
 	}
-	if (!why && *ret_result == INSERT_DONE)
-		model_add(model, name, new);
+	if (!why && *ret_result == INSERT_DONE) {
+		struct known added = *new;
+		__u32 kind = name->remote ? LIFE_SESSION : 0;
+
+		added.in_life |= kind;
+		added.out_life |= kind;
+		model_add(model, name, &added);
+	}
 	return why ? why : check_name(model, name);
 }
 
@@ -148,7 +154,7 @@ static const char *step_insert(struct model *model, const struct model_step *ste
 	struct name name = name_choose(model, step);
 	struct known new = {
 		.in_life = life_make(PHASE_LIVE, 0, platform.now),
-		.out_life = life_make(PHASE_LIVE, step->choice[3] >> 8, platform.now),
+		.out_life = life_make(PHASE_LIVE, step->choice[3] >> 8 & LIFE_TCP_MASK, platform.now),
 		.flags = step->choice[3] & 0x80 ? ENTRY_HOST : 0,
 	};
 	enum insert_result result;

@@ -229,8 +229,8 @@ static void sweep_work(struct worker *worker)
 			break;
 		}
 		/* a packet may come between any two of these */
-		__atomic_store_n(&out->life, life_make(PHASE_DYING, 0, now), __ATOMIC_SEQ_CST);
-		__atomic_store_n(&in->life, life_make(PHASE_DYING, 0, now), __ATOMIC_SEQ_CST);
+		__atomic_store_n(&out->life, life_make(PHASE_DYING, LIFE_SESSION, now), __ATOMIC_SEQ_CST);
+		__atomic_store_n(&in->life, life_make(PHASE_DYING, LIFE_SESSION, now), __ATOMIC_SEQ_CST);
 		/* now and then until one has come */
 		while (now % 16 == 0 && life_phase(READ_ONCE(out->life)) == PHASE_DYING &&
 		       life_phase(READ_ONCE(in->life)) == PHASE_DYING)
