@@ -175,6 +175,12 @@ static __always_inline void take_hop(struct iphdr *ip)
 	checksum_replace16(&ip->check, before, cpu_to_be16(ip->ttl << 8 | ip->protocol));
 }
 
+/* Whether more follows the packet than what fills a short frame up: the stack cuts it off. */
+static __always_inline bool has_trailer(const struct packet *pkt, __u32 frame_len)
+{
+	return frame_len > ETH_ZLEN + sizeof(struct vlan_header) && frame_len > (__u32)pkt->l4 + pkt->l4_len;
+}
+
 /* Not inlined, so that the verifier follows the ways through the headers once. */
 SLOW_PATH enum fast_reason parse(struct xdp_md *ctx, struct packet *pkt, bool tagged, __u8 direction)
 {
@@ -184,9 +190,11 @@ SLOW_PATH enum fast_reason parse(struct xdp_md *ctx, struct packet *pkt, bool ta
 	if (!pkt || packet_parse(pkt, data, data_end, link_header_len(tagged), data_end - data) != PARSE_OK)
 		return FAST_UP_HEADER;
 	reason = sieve(pkt, direction);
-	if (reason == NUM_FAST_REASON && checksum_is_partial(pkt, data, data_end))
-		return FAST_UP_CHECKSUM;
-	return reason;
+	if (reason != NUM_FAST_REASON)
+		return reason;
+	if (has_trailer(pkt, data_end - data))
+		return FAST_UP_HEADER;
+	return checksum_is_partial(pkt, data, data_end) ? FAST_UP_CHECKSUM : NUM_FAST_REASON;
 }
 
 /* Where the packet goes on: as its session remembers, or as the kernel says. */

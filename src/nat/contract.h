@@ -604,7 +604,7 @@ enum fast_reason {
 	FAST_CREATED,     /* the first packet of a session (--fast-create) */
 	FAST_UP_LINK,     /* not for this machine's MAC address, or of a VLAN that takes no part */
 	FAST_UP_PROTOCOL, /* no IPv4, or neither TCP, UDP nor an ICMP query of a session */
-	FAST_UP_HEADER,   /* broken, or with IP options */
+	FAST_UP_HEADER,   /* broken, with IP options, or with octets behind the packet */
 	FAST_UP_FRAGMENT,
 	FAST_UP_SYN,
 	FAST_UP_HOPS,       /* its hop limit ends here */
