@@ -84,7 +84,7 @@ static bool comes_back(const struct explain *explain)
 {
 	struct endpoint remote = explain->remote;
 
-	return explain->proto != IPPROTO_ICMP && platform_config()->hairpin.mode != HAIRPIN_OFF &&
+	return explain->proto != IPPROTO_ICMP && platform_config()->hairpin.mode != INTERFACES_OFF &&
 	       hairpin_has_host(explain->proto, remote.addr, remote.port);
 }
 
@@ -115,7 +115,7 @@ static bool answer_tuple(struct explain *explain)
 	answer_reason(explain, reason);
 	if (reason == PASSED_EXCLUDED)
 		say_exclusion(explain, &pkt);
-	else if (reason == PASSED_INSIDE && config->hairpin.mode == HAIRPIN_OFF)
+	else if (reason == PASSED_INSIDE && config->hairpin.mode == INTERFACES_OFF)
 		explain_say(explain, "; hairpin is off");
 	return true;
 }

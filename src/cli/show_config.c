@@ -81,15 +81,15 @@ static json_t *list_port_timeouts(const struct config *config)
 }
 
 /* "auto", "off", or a list of interfaces. */
-static json_t *hairpin_of(const struct hairpin *hairpin)
+static json_t *interfaces_of(const struct interfaces *interfaces)
 {
 	json_t *list;
 
-	if (hairpin->mode < NUM_HAIRPIN_WORD)
-		return json_string(hairpin_name[hairpin->mode]);
+	if (interfaces->mode < NUM_INTERFACES_WORD)
+		return json_string(interfaces_name[interfaces->mode]);
 	list = json_array();
-	for (__u8 i = 0; i < hairpin->num && i < MAX_HAIRPIN; i++)
-		json_array_append_new(list, json_string(hairpin->iface[i]));
+	for (__u8 i = 0; i < interfaces->num && i < MAX_INTERFACES; i++)
+		json_array_append_new(list, json_string(interfaces->iface[i]));
 	return list;
 }
 
@@ -110,16 +110,17 @@ static void add_policies(json_t *record, const struct config *config)
 /* How it behaves toward both sides. */
 static void add_behaviour(json_t *record, const struct config *config)
 {
-	json_t *more = json_pack(
-		"{s:s, s:{s:s, s:s}, s:o, s:s, s:s, s:s, s:b, s:o, s:b, s:o, s:o, s:b, s:b}", "mapping",
-		word_of(mapping_mode_name, NUM_MAPPING_MODE, config->mapping), "filtering", "tcp",
-		word_of(filtering_name, NUM_FILTERING, config->filtering_tcp), "udp",
-		word_of(filtering_name, NUM_FILTERING, config->filtering_udp), "hairpin", hairpin_of(&config->hairpin),
-		"mid_stream", word_of(mid_stream_name, NUM_MID_STREAM, config->mid_stream), "unsolicited_syn",
-		word_of(unsolicited_name, NUM_UNSOLICITED, config->unsolicited), "expired",
-		word_of(expired_name, NUM_EXPIRED, config->expired), "inbound_refresh", config->inbound_refresh, "mss",
-		limit_of(config->mss), "mss_auto", config->mss_auto, "excluded", list_excluded(config),
-		"port_timeout_s", list_port_timeouts(config), "below_rfc", config->below_rfc, "keep", config->keep);
+	json_t *more = json_pack("{s:s, s:{s:s, s:s}, s:o, s:o, s:s, s:s, s:s, s:b, s:o, s:b, s:o, s:o, s:b, s:b}",
+				 "mapping", word_of(mapping_mode_name, NUM_MAPPING_MODE, config->mapping), "filtering",
+				 "tcp", word_of(filtering_name, NUM_FILTERING, config->filtering_tcp), "udp",
+				 word_of(filtering_name, NUM_FILTERING, config->filtering_udp), "hairpin",
+				 interfaces_of(&config->hairpin), "fast_path", interfaces_of(&config->fast_path),
+				 "mid_stream", word_of(mid_stream_name, NUM_MID_STREAM, config->mid_stream),
+				 "unsolicited_syn", word_of(unsolicited_name, NUM_UNSOLICITED, config->unsolicited),
+				 "expired", word_of(expired_name, NUM_EXPIRED, config->expired), "inbound_refresh",
+				 config->inbound_refresh, "mss", limit_of(config->mss), "mss_auto", config->mss_auto,
+				 "excluded", list_excluded(config), "port_timeout_s", list_port_timeouts(config),
+				 "below_rfc", config->below_rfc, "keep", config->keep);
 
 	json_object_update(record, more);
 	json_decref(more);

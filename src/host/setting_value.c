@@ -265,33 +265,33 @@ int setting_value_filtering(struct settings *settings, const struct setting_valu
 }
 
 /* auto, off, or interfaces with commas; each once. */
-int setting_value_hairpin(struct settings *settings, const struct setting_value *value, struct fault *fault)
+int setting_value_interfaces(struct settings *settings, const struct setting_value *value, struct fault *fault)
 {
-	__u8 word = find_word(value->text, hairpin_name, NUM_HAIRPIN_WORD);
-	struct hairpin hairpin = { .mode = word };
-	const char *rest = word == NUM_HAIRPIN_WORD ? value->text : NULL;
+	__u8 word = find_word(value->text, interfaces_name, NUM_INTERFACES_WORD);
+	struct interfaces interfaces = { .mode = word };
+	const char *rest = word == NUM_INTERFACES_WORD ? value->text : NULL;
 	char part[64];
 
 	if (rest)
-		hairpin.mode = HAIRPIN_LIST;
+		interfaces.mode = INTERFACES_LIST;
 	while (next_part(&rest, part, sizeof(part))) {
-		if (hairpin.num == MAX_HAIRPIN)
+		if (interfaces.num == MAX_INTERFACES)
 			return fault_set(fault, EINVAL, "%s %s: at most %d interfaces can be given", value->what,
-					 value->text, MAX_HAIRPIN);
+					 value->text, MAX_INTERFACES);
 		if (instance_check_iface(part, fault))
 			return fault_set(fault, EINVAL,
 					 "%s \"%s\": auto, off, or interfaces such as eth1,eth2 would be accepted",
 					 value->what, value->text);
-		if (find_word(part, hairpin_name, NUM_HAIRPIN_WORD) != NUM_HAIRPIN_WORD)
+		if (find_word(part, interfaces_name, NUM_INTERFACES_WORD) != NUM_INTERFACES_WORD)
 			return fault_set(fault, EINVAL, "%s \"%s\": %s goes with nothing else", value->what,
 					 value->text, part);
-		for (__u8 i = 0; i < hairpin.num; i++)
-			if (strcmp(hairpin.iface[i], part) == 0)
+		for (__u8 i = 0; i < interfaces.num; i++)
+			if (strcmp(interfaces.iface[i], part) == 0)
 				return fault_set(fault, EINVAL, "%s %s: %s is there twice; give it once", value->what,
 						 value->text, part);
-		snprintf(hairpin.iface[hairpin.num++], IFACE_NAME, "%.*s", IFACE_NAME - 1, part);
+		snprintf(interfaces.iface[interfaces.num++], IFACE_NAME, "%.*s", IFACE_NAME - 1, part);
 	}
-	settings->hairpin = hairpin;
+	memcpy((char *)settings + value->setting->offset, &interfaces, sizeof(interfaces));
 	return 0;
 }
 

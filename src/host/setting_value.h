@@ -26,7 +26,7 @@ int setting_value_external(struct settings *settings, const struct setting_value
 int setting_value_internal(struct settings *settings, const struct setting_value *value, struct fault *fault);
 int setting_value_exclude(struct settings *settings, const struct setting_value *value, struct fault *fault);
 int setting_value_filtering(struct settings *settings, const struct setting_value *value, struct fault *fault);
-int setting_value_hairpin(struct settings *settings, const struct setting_value *value, struct fault *fault);
+int setting_value_interfaces(struct settings *settings, const struct setting_value *value, struct fault *fault);
 int setting_value_mss(struct settings *settings, const struct setting_value *value, struct fault *fault);
 int setting_value_timeout(struct settings *settings, const struct setting_value *value, struct fault *fault);
 

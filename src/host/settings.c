@@ -68,7 +68,13 @@ const struct setting setting_table[NUM_SETTING] = {
 		"hairpin", 0, false, SETTING_ONE, "auto|off|IFACE,...",
 		"Behind which interfaces internal hosts can reach each other's external endpoints (auto: all others "
 		"that are up)",
-		MEMBER(hairpin), .take = setting_value_hairpin,
+		MEMBER(hairpin), .take = setting_value_interfaces,
+	},
+	[SETTING_FAST_PATH] = {
+		"fast-path", 0, false, SETTING_ONE, "auto|off|IFACE,...",
+		"Which interfaces translate packets of established sessions in their drivers (auto: the external one and "
+		"others that are devices, where the driver can)",
+		MEMBER(fast_path), .take = setting_value_interfaces,
 	},
 	[SETTING_SPILL] = {
 		"spill", 0, false, SETTING_FLAG, NULL,
@@ -276,6 +282,7 @@ void settings_to_config(const struct settings *settings, struct config *config)
 	config->expired = settings->expired;
 	config->inbound_refresh = settings->inbound_refresh;
 	config->hairpin = settings->hairpin;
+	config->fast_path = settings->fast_path;
 	config->keep = settings->keep;
 	config->below_rfc = settings->below_rfc;
 	config->mss_auto = settings->mss == MSS_AUTO;

@@ -25,6 +25,7 @@ enum setting_id {
 	SETTING_MAPPING,
 	SETTING_FILTERING,
 	SETTING_HAIRPIN,
+	SETTING_FAST_PATH,
 	SETTING_SPILL,
 	SETTING_ON_FULL,
 	SETTING_BORROW,
@@ -87,7 +88,8 @@ struct settings {
 	struct exclusions excluded;
 	__u8 mapping; /* enum mapping_mode */
 	struct filtering_modes filtering;
-	struct hairpin hairpin;
+	struct interfaces hairpin;
+	struct interfaces fast_path;
 	bool spill;
 	__u8 on_full; /* enum on_full */
 	bool borrow;

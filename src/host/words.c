@@ -63,9 +63,9 @@ const char *const expired_name[NUM_EXPIRED] = {
 	[EXPIRED_RESET] = "reset",
 };
 
-const char *const hairpin_name[NUM_HAIRPIN_WORD] = {
-	[HAIRPIN_AUTO] = "auto",
-	[HAIRPIN_OFF] = "off",
+const char *const interfaces_name[NUM_INTERFACES_WORD] = {
+	[INTERFACES_AUTO] = "auto",
+	[INTERFACES_OFF] = "off",
 };
 
 static const struct {

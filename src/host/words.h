@@ -25,9 +25,9 @@ extern const char *const mid_stream_name[NUM_MID_STREAM];
 extern const char *const unsolicited_name[NUM_UNSOLICITED];
 
 #define NUM_EXPIRED (EXPIRED_RESET + 1)
-#define NUM_HAIRPIN_WORD (HAIRPIN_OFF + 1) /* a list has none */
+#define NUM_INTERFACES_WORD (INTERFACES_OFF + 1) /* a list has none */
 extern const char *const expired_name[NUM_EXPIRED];
-extern const char *const hairpin_name[NUM_HAIRPIN_WORD];
+extern const char *const interfaces_name[NUM_INTERFACES_WORD];
 
 /* "tcp", "udp", "icmp"; NULL for what is never translated. */
 const char *proto_name(__u8 proto);

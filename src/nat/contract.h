@@ -361,20 +361,20 @@ enum expired {
 	EXPIRED_RESET, /* both get a RST, and learn at once that the connection is gone */
 };
 
-/* Which interfaces lead to hosts that may send to each other's external endpoints (RFC 4787 REQ-9). */
-enum hairpin_mode {
-	HAIRPIN_AUTO, /* all others that are up */
-	HAIRPIN_OFF,
-	HAIRPIN_LIST,
+/* Interfaces for a purpose. */
+enum interfaces_mode {
+	INTERFACES_AUTO, /* those that it makes sense for */
+	INTERFACES_OFF,
+	INTERFACES_LIST,
 };
 
-#define MAX_HAIRPIN 16
+#define MAX_INTERFACES 16
 #define IFACE_NAME 16 /* with its NUL */
 
-struct hairpin {
-	__u8 mode; /* enum hairpin_mode */
+struct interfaces {
+	__u8 mode; /* enum interfaces_mode */
 	__u8 num;  /* of a list */
-	char iface[MAX_HAIRPIN][IFACE_NAME];
+	char iface[MAX_INTERFACES][IFACE_NAME];
 };
 
 /* What becomes of an internal endpoint when every port has a mapping. */
@@ -415,13 +415,14 @@ struct config {
 	__u8 mapping;       /* enum mapping_mode */
 	__u8 filtering_tcp; /* enum filtering */
 	__u8 filtering_udp;
-	__u8 mid_stream;        /* enum mid_stream */
-	__u8 unsolicited;       /* enum unsolicited */
-	__u8 inbound_refresh;   /* packets from outside keep UDP sessions alive too (RFC 4787 REQ-6a) */
-	__u8 expired;           /* enum expired */
-	__u8 mss_auto;          /* `mss` was found, not set */
-	__u16 mss;              /* at most this MSS passes in a SYN, in either direction; 0: any */
-	struct hairpin hairpin; /* as it was set */
+	__u8 mid_stream;           /* enum mid_stream */
+	__u8 unsolicited;          /* enum unsolicited */
+	__u8 inbound_refresh;      /* packets from outside keep UDP sessions alive too (RFC 4787 REQ-6a) */
+	__u8 expired;              /* enum expired */
+	__u8 mss_auto;             /* `mss` was found, not set */
+	__u16 mss;                 /* at most this MSS passes in a SYN, in either direction; 0: any */
+	struct interfaces hairpin; /* lead to hosts that may send to each other's external endpoints (RFC 4787 REQ-9) */
+	struct interfaces fast_path; /* may run it */
 	/* of no concern to packets, to be shown */
 	__u8 keep;      /* the data plane stays when the daemon ends */
 	__u8 below_rfc; /* time-outs may be shorter than the RFCs allow */

@@ -41,7 +41,7 @@ static void look_at(const struct settings *settings)
 	expect(config.filtering_udp <= FILTERING_ADDRESS_AND_PORT_DEPENDENT);
 	expect(config.mapping <= MAPPING_ENDPOINT_DEPENDENT);
 	expect(config.num_excluded <= MAX_EXCLUDED && config.num_port_timeouts <= MAX_PORT_TIMEOUTS);
-	expect(config.num_internal <= MAX_INTERNAL && config.hairpin.num <= MAX_HAIRPIN);
+	expect(config.num_internal <= MAX_INTERNAL && config.hairpin.num <= MAX_INTERFACES);
 	for (__u32 i = 0; i < config.hairpin.num; i++)
 		expect(memchr(config.hairpin.iface[i], '\0', IFACE_NAME));
 	for (enum timeout timeout = 0; timeout < NUM_TIMEOUT; timeout++) {

@@ -100,7 +100,7 @@ static void test_defaults(void **state)
 	assert_int_equal(config.mid_stream, MID_STREAM_ADOPT);
 	assert_int_equal(config.unsolicited, UNSOLICITED_WAIT);
 	assert_int_equal(config.expired, EXPIRED_SILENT);
-	assert_int_equal(config.hairpin.mode, HAIRPIN_AUTO);
+	assert_int_equal(config.hairpin.mode, INTERFACES_AUTO);
 	assert_int_equal(config.inbound_refresh, 0);
 	assert_int_equal(config.mss, 0);
 	assert_int_equal(config.mss_auto, 0);
@@ -127,7 +127,7 @@ static void test_words(void **state)
 	assert_int_equal(config_of("mss auto").mss_auto, 1);
 	assert_int_equal(config_of("mss auto").mss, 0);
 	assert_int_equal(config_of("mss off").mss_auto, 0);
-	assert_int_equal(config_of("hairpin off").hairpin.mode, HAIRPIN_OFF);
+	assert_int_equal(config_of("hairpin off").hairpin.mode, INTERFACES_OFF);
 	assert_int_equal(config_of("icmp none").icmp, ICMP_NONE);
 	assert_int_equal(config_of("rest 86400").rest_s, 86400);
 	assert_int_equal(config_of("max-rate 7").max_new_per_s, 7);
@@ -141,7 +141,7 @@ static void test_lists(void **state)
 					 "exclude icmp:192.0.2.8/31;exclude 203.0.113.0/24:53;internal 10.0.0.0/8");
 
 	(void)state;
-	assert_int_equal(config.hairpin.mode, HAIRPIN_LIST);
+	assert_int_equal(config.hairpin.mode, INTERFACES_LIST);
 	assert_int_equal(config.hairpin.num, 2);
 	assert_string_equal(config.hairpin.iface[0], "eth1");
 	assert_string_equal(config.hairpin.iface[1], "wg0");
