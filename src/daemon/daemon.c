@@ -25,6 +25,7 @@
 #include "dataplane.h"
 #include "event_log.h"
 #include "event_socket.h"
+#include "fast.h"
 #include "fault.h"
 #include "follow.h"
 #include "host_ports.h"
@@ -63,6 +64,7 @@ struct daemon {
 	struct follow follow;
 	struct dataplane dataplane;
 	struct inner inner;
+	struct fast fast;
 	struct sweep sweep;
 	struct unsolicited_syns unsolicited;
 	struct event_socket *socket;
@@ -155,6 +157,7 @@ static void look_at_everything(evutil_socket_t signal, short what, void *context
 	follow_addresses(&daemon->follow);
 	follow_poll(&daemon->follow);
 	inner_follow(&daemon->inner);
+	fast_follow(&daemon->fast);
 	look_for_trouble(daemon);
 	log_info("%s: looked at everything again: addresses, port ranges, and what may be in the way",
 		 daemon->settings->iface);
@@ -168,6 +171,7 @@ static void look_at_addresses(evutil_socket_t fd, short what, void *context)
 	(void)what;
 	follow_addresses(&daemon->follow);
 	inner_follow(&daemon->inner);
+	fast_follow(&daemon->fast);
 }
 
 static void read_events(evutil_socket_t fd, short what, void *context)
@@ -205,6 +209,7 @@ static void poll_everything(evutil_socket_t fd, short what, void *context)
 	(void)what;
 	follow_poll(&daemon->follow);
 	inner_follow(&daemon->inner);
+	fast_follow(&daemon->fast);
 	event_log_poll(daemon->log);
 }
 
@@ -368,6 +373,7 @@ static int start(struct daemon *daemon, struct fault *fault)
 	if (!err) {
 		attach_sockets(daemon);
 		inner_start(&daemon->inner, &daemon->dataplane, daemon->follow.ask);
+		fast_start(&daemon->fast, &daemon->dataplane, daemon->follow.ask);
 	}
 	/* what was bound since then, and before the hooks that note it */
 	if (!err && daemon->settings->borrow)
@@ -407,6 +413,7 @@ static int finish(struct daemon *daemon, bool keep, struct fault *fault)
 	sweep_close(&daemon->sweep);
 	if (daemon->lock >= 0 && !keep)
 		err = dataplane_remove(&daemon->instance, &found, fault);
+	fast_close(&daemon->fast);
 	inner_close(&daemon->inner);
 	dataplane_close(&daemon->dataplane);
 	follow_close(&daemon->follow);

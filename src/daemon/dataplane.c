@@ -9,6 +9,7 @@
  *
  * The pins "hook-NAME" are the links of the socket hooks (cgroup.c), which need the maps of the programs at the interface.
  *
+ * The pins "fast-IFINDEX" are the links of the XDP program (fast_hook.c), which uses these maps and some of its own.
  * Those whose names begin with "hairpin-" are of the programs at other interfaces (inner_hook.c).
  * The pin "clsact-IFINDEX" (any object would do, it is the sweep's) says that the qdisc of that interface was made by us.
  */
@@ -29,6 +30,7 @@
 #include "cgroup.h"
 #include "clock.h"
 #include "daemon.h"
+#include "fast_hook.h"
 #include "inner_hook.h"
 #include "jiffies.h"
 #include "leftovers.h"
@@ -485,6 +487,7 @@ int dataplane_remove(const struct instance *instance, bool *ret_found, struct fa
 	if (err && err != -ENODEV)
 		return fault_set_errno(fault, -err, "cannot ask for %s", instance->iface);
 	/* The filters before the maps: they are what packets meet. The socket hooks are pins too. */
+	fast_hook_detach_all(instance);
 	if (!err)
 		err = dataplane_detach(instance, link.ifindex, &removed, fault);
 	else

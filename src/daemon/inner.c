@@ -92,9 +92,9 @@ static int read_links(struct mnl_socket *socket, struct inner_links *ret_links)
 
 /* ---- deciding ------------------------------------------------------------------------------------------------- */
 
-static bool is_listed(const struct hairpin *hairpin, const char *name)
+static bool is_listed(const struct interfaces *hairpin, const char *name)
 {
-	for (__u8 i = 0; i < hairpin->num && i < MAX_HAIRPIN; i++)
+	for (__u8 i = 0; i < hairpin->num && i < MAX_INTERFACES; i++)
 		if (strcmp(hairpin->iface[i], name) == 0)
 			return true;
 	return false;
@@ -112,20 +112,20 @@ static bool is_served(const struct instance *instances, int num, const char *nam
 static bool is_wanted(const struct inner *inner, const struct inner_link *link, const struct instance *instances,
 		      int num)
 {
-	const struct hairpin *hairpin = &inner->dataplane->table.config.hairpin;
+	const struct interfaces *hairpin = &inner->dataplane->table.config.hairpin;
 	const struct instance *own = inner->dataplane->instance;
 	__u32 l2_len;
 
 	if (strcmp(link->name, own->iface) == 0)
 		return false;
-	switch ((enum hairpin_mode)hairpin->mode) {
-	case HAIRPIN_AUTO:
+	switch ((enum interfaces_mode)hairpin->mode) {
+	case INTERFACES_AUTO:
 		return !link->loopback && !link_header_len(link->name, &link->link, &l2_len, &(struct fault){}) &&
 		       !link->has_master && !is_served(instances, num, link->name) &&
 		       (link->link.up || inner_hook_is_at(own, link->link.ifindex));
-	case HAIRPIN_OFF:
+	case INTERFACES_OFF:
 		return false;
-	case HAIRPIN_LIST:
+	case INTERFACES_LIST:
 		return is_listed(hairpin, link->name);
 	}
 	return false;
@@ -152,10 +152,10 @@ static const struct inner_link *find(const struct inner_links *links, __u32 ifin
 /* An interface that is listed may come later; or its name is not quite right. */
 static int check_listed(const struct inner *inner, const struct inner_links *links, struct fault *fault)
 {
-	const struct hairpin *hairpin = &inner->dataplane->table.config.hairpin;
+	const struct interfaces *hairpin = &inner->dataplane->table.config.hairpin;
 	int err = 0;
 
-	for (__u8 i = 0; i < hairpin->num && i < MAX_HAIRPIN && !err; i++)
+	for (__u8 i = 0; i < hairpin->num && i < MAX_INTERFACES && !err; i++)
 		if (!has_name(links, hairpin->iface[i]))
 			err = fault_set(
 				fault, ENODEV,

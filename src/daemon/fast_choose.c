@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Deciding about interfaces.
+ *
+ * With "auto" those that a wire is plugged in take part, and their VLANs: a device of a bus stands behind them, and what comes from
+ * there has whole checksums. With a list those that are named, and the VLANs upon them. Traffic goes between the
+ * external interface and others, so without it, or with it alone, there is nothing to be done.
+ */
+#include "fast_choose.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fast_hook.h"
+
+/* What most drivers take that want a packet in one page: 4096 less headers and what the kernel keeps beside it. */
+#define USUAL_MTU 3046
+
+static void refuse(struct fast_iface *iface, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void refuse(struct fast_iface *iface, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(iface->why, sizeof(iface->why), format, args);
+	va_end(args);
+	iface->takes_part = false;
+}
+
+/* ---- who is meant --------------------------------------------------------------------------------------------- */
+
+static bool is_listed(const struct interfaces *list, const char *name)
+{
+	for (__u8 i = 0; i < list->num && i < MAX_INTERFACES; i++)
+		if (strcmp(list->iface[i], name) == 0)
+			return true;
+	return false;
+}
+
+static int add_unknown(const struct interfaces *list, struct fast_ifaces *ifaces)
+{
+	for (__u8 i = 0; i < list->num && i < MAX_INTERFACES; i++) {
+		struct fast_iface *more;
+
+		if (fast_ifaces_named(ifaces, list->iface[i]))
+			continue;
+		more = realloc(ifaces->at, (ifaces->num + 1) * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		ifaces->at = more;
+		more += ifaces->num++;
+		*more = (struct fast_iface){ .asked_for = true, .worth_saying = true };
+		snprintf(more->name, sizeof(more->name), "%s", list->iface[i]);
+		refuse(more, "there is no such interface in this network namespace; `ip link` lists them");
+	}
+	return 0;
+}
+
+static bool is_vlan(const struct fast_iface *iface)
+{
+	return strcmp(iface->kind, "vlan") == 0;
+}
+
+static void find_carriers(const struct fast_ifaces *ifaces)
+{
+	for (size_t i = 0; i < ifaces->num; i++) {
+		struct fast_iface *iface = &ifaces->at[i];
+
+		iface->carrier = is_vlan(iface) ? fast_ifaces_find(ifaces, iface->lower) : iface;
+		if (is_vlan(iface) && iface->carrier)
+			iface->carrier->has_upper = true;
+	}
+}
+
+/* Whether an instance serves the interface as its external one. */
+static bool is_served(const struct instance *instances, int num, const char *name)
+{
+	for (int i = 0; i < num; i++)
+		if (strcmp(instances[i].iface, name) == 0)
+			return true;
+	return false;
+}
+
+static bool is_asked_for(const struct interfaces *wanted, const struct fast_iface *iface, const char *own)
+{
+	const struct fast_iface *carrier = iface->carrier;
+	struct instance *instances = NULL;
+	bool others;
+	int num;
+
+	switch ((enum interfaces_mode)wanted->mode) {
+	case INTERFACES_AUTO:
+		if (!carrier || !carrier->on_bus)
+			return false;
+		num = instance_list(&instances, &(struct fault){});
+		others = is_served(instances, num, iface->name) && strcmp(iface->name, own) != 0;
+		free(instances);
+		return !others;
+	case INTERFACES_OFF:
+		return false;
+	case INTERFACES_LIST:
+		return is_listed(wanted, iface->name) || (carrier && is_listed(wanted, carrier->name));
+	}
+	return false;
+}
+
+/* ---- who can -------------------------------------------------------------------------------------------------- */
+
+/* Two interfaces that would have one place among the ports. */
+static const struct fast_iface *find_rival(const struct fast_ifaces *ifaces, const struct fast_iface *iface)
+{
+	for (const struct fast_iface *other = ifaces->at; other < iface; other++)
+		if (other->takes_part && other->carrier != iface->carrier &&
+		    other->carrier->ifindex % NUM_FAST_LINK == iface->carrier->ifindex % NUM_FAST_LINK)
+			return other->carrier;
+	return NULL;
+}
+
+static void check(const struct instance *own, const struct fast_ifaces *ifaces, struct fast_iface *iface)
+{
+	const struct fast_iface *carrier = iface->carrier, *rival;
+
+	iface->takes_part = true;
+	if (!carrier) {
+		refuse(iface, "the device that this VLAN stands on is in another network namespace; one in this would "
+			      "work");
+	} else if (is_vlan(carrier)) {
+		refuse(iface, "it is a VLAN upon a VLAN (%s), and xdp reads one tag; a VLAN upon a device would work",
+		       carrier->name);
+	} else if (iface->loopback || !iface->ethernet || !carrier->ethernet) {
+		refuse(iface, "it has no Ethernet header; Ethernet devices and their VLANs would work");
+	} else if (iface->has_master || carrier->has_master) {
+		refuse(iface,
+		       "%s is a port of a bridge, a bond or the like, which receives in its place; a device of "
+		       "its own would work",
+		       iface->has_master ? iface->name : carrier->name);
+	} else if (iface->vlan_priorities) {
+		refuse(iface, "it maps priorities of packets to those of VLAN tags, which xdp does not; a VLAN without "
+			      "egress-qos-map would work");
+	} else if (carrier->xdp && carrier->xdp != fast_hook_program(own, carrier->ifindex)) {
+		refuse(iface,
+		       "an XDP program that is not ours is attached to %s (id %u), and is not replaced; `ip link set "
+		       "dev %s xdp off` takes it away, if nobody needs it",
+		       carrier->name, carrier->xdp, carrier->name);
+		iface->worth_saying = true;
+	} else if ((rival = find_rival(ifaces, iface))) {
+		refuse(iface,
+		       "%s, whose index %u differs from its %u by a multiple of %d, has its place in the map of ports; "
+		       "an interface made anew has another index",
+		       rival->name, rival->ifindex, carrier->ifindex, NUM_FAST_LINK);
+	}
+}
+
+int fast_choose(const struct dataplane *dataplane, struct fast_ifaces *ifaces)
+{
+	const struct interfaces *wanted = &dataplane->table.config.fast_path;
+	const struct instance *own = dataplane->instance;
+	int err = wanted->mode == INTERFACES_LIST ? add_unknown(wanted, ifaces) : 0;
+
+	if (err)
+		return err;
+	find_carriers(ifaces);
+	for (size_t i = 0; i < ifaces->num; i++) {
+		struct fast_iface *iface = &ifaces->at[i];
+
+		if (!iface->ifindex)
+			continue;
+		iface->asked_for = is_asked_for(wanted, iface, own->iface);
+		iface->worth_saying = wanted->mode == INTERFACES_LIST;
+		if (iface->asked_for)
+			check(own, ifaces, iface);
+	}
+	fast_check_partners(ifaces, dataplane->table.header->ifindex);
+	return 0;
+}
+
+/* ---- who is left ---------------------------------------------------------------------------------------------- */
+
+void fast_leave_out_all(const struct fast_ifaces *ifaces, const char *why)
+{
+	for (size_t i = 0; i < ifaces->num; i++)
+		if (ifaces->at[i].takes_part)
+			refuse(&ifaces->at[i], "%s", why);
+}
+
+void fast_leave_out(const struct fast_ifaces *ifaces, const struct fast_iface *carrier, const char *why)
+{
+	for (size_t i = 0; i < ifaces->num; i++)
+		if (ifaces->at[i].takes_part && ifaces->at[i].carrier == carrier) {
+			refuse(&ifaces->at[i], "%s", why);
+			ifaces->at[i].worth_saying = true;
+		}
+}
+
+void fast_check_partners(const struct fast_ifaces *ifaces, __u32 external)
+{
+	const struct fast_iface *outside = fast_ifaces_find(ifaces, external);
+	size_t num = 0;
+
+	for (size_t i = 0; i < ifaces->num; i++)
+		num += ifaces->at[i].takes_part;
+	if (!num || (outside && outside->takes_part && num > 1))
+		return;
+	if (outside && outside->takes_part)
+		fast_leave_out_all(ifaces,
+				   "no interface that leads inside takes part, so that there is nowhere to send "
+				   "to; one more that can would do");
+	else
+		fast_leave_out_all(ifaces, "the external interface takes no part, so that there is nowhere to send to; "
+					   "with it this one can");
+}
+
+void fast_explain_refusal(const struct fast_iface *carrier, int err, const char *words, char why[FAST_WHY])
+{
+	char remedy[120] = "another driver, or a later kernel, may";
+
+	if (err == -EPERM)
+		snprintf(remedy, sizeof(remedy), "CAP_NET_ADMIN and CAP_BPF would be needed");
+	else if (err == -ENOMEM)
+		snprintf(remedy, sizeof(remedy), "more memory would be needed, or fewer receive queues");
+	else if (err == -EBUSY || err == -EEXIST)
+		snprintf(remedy, sizeof(remedy),
+			 "without the XDP program that is there (`ip link show dev %s`) it would", carrier->name);
+	else if (carrier->mtu > USUAL_MTU || strcasestr(words, "mtu"))
+		snprintf(remedy, sizeof(remedy),
+			 "an MTU of %d or less is what most drivers take (`ip link set dev %s mtu %d`)", USUAL_MTU,
+			 carrier->name, USUAL_MTU);
+	snprintf(why, FAST_WHY, "the driver of %s refused native XDP: %s; %s", carrier->name, words, remedy);
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Attaching the XDP program.
+ *
+ * The pin "fast-IFINDEX" of an instance is the link of its program at an interface: it goes with its pin, and with its interface. A
+ * link can only be made where no program is, so that nobody's is ever replaced, and ours cannot be by others. The maps of the fast
+ * path are pinned by their names, and outlive a run with --keep.
+ */
+#include "fast_hook.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <linux/if_link.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "bpf/xdp.skel.h"
+
+#define PIN "fast-"
+#define PIN_NAME 32
+
+/* ---- loading -------------------------------------------------------------------------------------------------- */
+
+static bool fits(const struct bpf_map *map, int fd)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &len) == 0 && info.type == bpf_map__type(map) &&
+	       info.key_size == bpf_map__key_size(map) && info.value_size == bpf_map__value_size(map) &&
+	       info.max_entries == bpf_map__max_entries(map);
+}
+
+/* Takes over what an earlier run has pinned. What another version has made is of no use: it is made anew. */
+static int reuse_pinned(const struct instance *instance, struct bpf_map *map)
+{
+	char path[PIN_PATH];
+	int err = 0, fd = bpf_obj_get(instance_pin(instance, bpf_map__name(map), path));
+
+	if (fd < 0)
+		return 0;
+	if (fits(map, fd))
+		err = bpf_map__reuse_fd(map, fd);
+	else
+		unlink(path);
+	close(fd);
+	return err;
+}
+
+static int reuse_maps(const struct fast_hooks *hooks, const struct bpf_object *object)
+{
+	struct bpf_map *map;
+	int err = 0;
+
+	bpf_object__for_each_map(map, object) {
+		int fd = bpf_object__find_map_fd_by_name(hooks->tc, bpf_map__name(map));
+
+		/* constants are each object's own */
+		if (err || bpf_map__is_internal(map))
+			continue;
+		err = fd >= 0 ? bpf_map__reuse_fd(map, fd) : reuse_pinned(hooks->instance, map);
+	}
+	return err;
+}
+
+static int pin_maps(const struct fast_hooks *hooks, const struct bpf_object *object)
+{
+	struct bpf_map *map;
+	char path[PIN_PATH];
+	int err = 0;
+
+	bpf_object__for_each_map(map, object) {
+		bool ours = bpf_object__find_map_fd_by_name(hooks->tc, bpf_map__name(map)) < 0;
+
+		if (err || bpf_map__is_internal(map) || !ours)
+			continue;
+		instance_pin(hooks->instance, bpf_map__name(map), path);
+		if (access(path, F_OK) != 0)
+			err = bpf_obj_pin(bpf_map__fd(map), path);
+	}
+	return err;
+}
+
+static int load(const struct fast_hooks *hooks, __u32 external, struct xdp **ret_programs)
+{
+	struct xdp *programs = xdp__open();
+	int err;
+
+	if (!programs)
+		return -errno;
+	memcpy((void *)&programs->rodata->shape, &hooks->header->shape, sizeof(hooks->header->shape));
+	*(__u64 *)&programs->rodata->clock_mult = hooks->header->clock.mult;
+	*(__u32 *)&programs->rodata->external_ifindex = external;
+	err = reuse_maps(hooks, programs->obj);
+	if (!err)
+		err = xdp__load(programs);
+	if (!err)
+		err = pin_maps(hooks, programs->obj);
+	if (err)
+		xdp__destroy(programs);
+	else
+		*ret_programs = programs;
+	return err;
+}
+
+int fast_hooks_load(struct fast_hooks *hooks, __u32 external, struct fault *fault)
+{
+	struct xdp *programs;
+	int err;
+
+	if (hooks->programs && hooks->external == external)
+		return 0;
+	err = load(hooks, external, &programs);
+	if (err)
+		return fault_set_errno(fault, -err, "cannot load the XDP program");
+	fast_hooks_close(hooks);
+	hooks->programs = programs;
+	hooks->external = external;
+	return 0;
+}
+
+void fast_hooks_close(struct fast_hooks *hooks)
+{
+	xdp__destroy(hooks->programs);
+	hooks->programs = NULL;
+}
+
+int fast_hooks_map(const struct fast_hooks *hooks, const char *name)
+{
+	return bpf_object__find_map_fd_by_name(hooks->programs->obj, name);
+}
+
+/* ---- what is attached ----------------------------------------------------------------------------------------- */
+
+static char *pin_path(const struct instance *instance, __u32 ifindex, char path[PIN_PATH])
+{
+	char name[PIN_NAME];
+
+	snprintf(name, sizeof(name), PIN "%u", ifindex);
+	return instance_pin(instance, name, path);
+}
+
+/* The link that is pinned for an interface, or -errno; -ENOLINK if the interface has gone from under it. */
+static int open_link(const struct instance *instance, __u32 ifindex, __u32 *ret_program)
+{
+	struct bpf_link_info info = {};
+	__u32 len = sizeof(info);
+	char path[PIN_PATH];
+	int link = bpf_obj_get(pin_path(instance, ifindex, path));
+
+	if (link < 0)
+		return -errno;
+	if (!bpf_obj_get_info_by_fd(link, &info, &len) && info.type == BPF_LINK_TYPE_XDP &&
+	    info.xdp.ifindex == ifindex) {
+		*ret_program = info.prog_id;
+		return link;
+	}
+	close(link);
+	return -ENOLINK;
+}
+
+__u32 fast_hook_program(const struct instance *instance, __u32 ifindex)
+{
+	__u32 program = 0;
+	int link = open_link(instance, ifindex, &program);
+
+	if (link >= 0)
+		close(link);
+	return program;
+}
+
+int fast_hook_list(const struct instance *instance, __u32 **ret_ifindex)
+{
+	__u32 *ifindex = NULL, num = 0;
+	struct dirent *entry;
+	DIR *dir = opendir(instance->pins);
+
+	*ret_ifindex = NULL;
+	if (!dir)
+		return errno == ENOENT ? 0 : -errno;
+	while ((entry = readdir(dir))) {
+		__u32 *more, found;
+		char rest;
+
+		if (sscanf(entry->d_name, PIN "%u%c", &found, &rest) != 1)
+			continue;
+		more = realloc(ifindex, (num + 1) * sizeof(*ifindex));
+		if (!more)
+			break;
+		ifindex = more;
+		ifindex[num++] = found;
+	}
+	closedir(dir);
+	*ret_ifindex = ifindex;
+	return num;
+}
+
+/* ---- attaching ------------------------------------------------------------------------------------------------ */
+
+static char kernels_words[200];
+
+static int take_words(enum libbpf_print_level level, const char *format, va_list args)
+{
+	char line[sizeof(kernels_words)];
+	const char *words;
+
+	if (level != LIBBPF_WARN)
+		return 0;
+	vsnprintf(line, sizeof(line), format, args);
+	words = strstr(line, "error message: ");
+	if (!words)
+		return 0;
+	words += strlen("error message: ");
+	snprintf(kernels_words, sizeof(kernels_words), "%.*s", (int)strcspn(words, "\n"), words);
+	return 0;
+}
+
+/* A link is refused by a number alone; the old way to attach says why. Should it succeed, it is undone. */
+static const char *ask_why(__u32 ifindex, int program)
+{
+	libbpf_print_fn_t before = libbpf_set_print(take_words);
+	const __u32 flags = XDP_FLAGS_DRV_MODE | XDP_FLAGS_UPDATE_IF_NOEXIST;
+
+	kernels_words[0] = '\0';
+	if (!bpf_xdp_attach(ifindex, program, flags, NULL))
+		bpf_xdp_detach(ifindex, XDP_FLAGS_DRV_MODE, NULL);
+	libbpf_set_print(before);
+	return kernels_words;
+}
+
+static int make_link(const struct instance *instance, __u32 ifindex, int program)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = XDP_FLAGS_DRV_MODE);
+	char path[PIN_PATH];
+	int err, link;
+
+	unlink(pin_path(instance, ifindex, path));
+	link = bpf_link_create(program, ifindex, BPF_XDP, &opts);
+	if (link < 0)
+		return -errno;
+	err = bpf_obj_pin(link, path);
+	close(link); /* one that could not be pinned goes with this */
+	return err;
+}
+
+static __u32 id_of(int program)
+{
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(program, &info, &len) ? 0 : info.id;
+}
+
+int fast_hook_attach(const struct fast_hooks *hooks, __u32 ifindex, struct fault *fault)
+{
+	int program = bpf_program__fd(hooks->programs->progs.bauta_xdp), err = 0;
+	__u32 before = 0;
+	int link = open_link(hooks->instance, ifindex, &before);
+	const char *words;
+
+	if (link >= 0) {
+		if (before != id_of(program))
+			err = bpf_link_update(link, program, NULL);
+		close(link);
+		return err ? fault_set_errno(fault, -err, "its program could not be replaced") : 0;
+	}
+	err = make_link(hooks->instance, ifindex, program);
+	if (!err)
+		return 0;
+	words = ask_why(ifindex, program);
+	return *words ? fault_set(fault, -err, "%s", words) : fault_set(fault, -err, "%s", strerror(-err));
+}
+
+void fast_hook_detach(const struct instance *instance, __u32 ifindex)
+{
+	char path[PIN_PATH];
+	int link = bpf_obj_get(pin_path(instance, ifindex, path));
+
+	if (link < 0)
+		return;
+	/* without its pin it would go too, but a little later */
+	bpf_link_detach(link);
+	close(link);
+	unlink(path);
+}
+
+void fast_hook_detach_all(const struct instance *instance)
+{
+	__u32 *ifindex;
+	int num = fast_hook_list(instance, &ifindex);
+
+	for (int i = 0; ifindex && i < num; i++)
+		fast_hook_detach(instance, ifindex[i]);
+	free(ifindex);
+}
