@@ -5,6 +5,7 @@
 #ifndef BAUTA_BPF_NEXT_HOP_H
 #define BAUTA_BPF_NEXT_HOP_H
 
+#include "hop.h"
 #include "packet.h"
 #include "platform.h"
 
@@ -39,69 +40,16 @@ struct passage {
 	__u8 unused[2];
 };
 
-static __always_inline struct next_hop *next_hop_at(__u32 index)
+static __always_inline struct next_hop *platform_next_hop(__u32 index)
 {
 	return bpf_map_lookup_elem(&next_hops, &index);
 }
 
-/* The way that an entry refers to, read; false when it is void. */
-static __always_inline bool next_hop_read(__u32 next_hop, __u32 generation, struct fast_way *ret_way)
-{
-	struct next_hop *hop;
-
-	if (next_hop >> NEXT_HOP_BITS != generation)
-		return false;
-	hop = next_hop_at(next_hop & NEXT_HOP_MASK);
-	if (!hop || READ_ONCE(hop->generation) != generation)
-		return false;
-	*ret_way = hop->way;
-	__asm__ volatile("" ::: "memory");
-	return READ_ONCE(hop->generation) == generation;
-}
-
-static __always_inline bool way_equal(const struct fast_way *a, const struct fast_way *b)
-{
-	const __u32 *x = (const void *)a, *y = (const void *)b;
-
-	for (__u32 i = 0; i < sizeof(*a) / sizeof(*x); i++)
-		if (x[i] != y[i])
-			return false;
-	return true;
-}
-
-/* A record for this way, in this generation: one that is there, or one that nobody uses any more. INDEX_NONE if there is none. */
-static __always_inline __u32 next_hop_intern(__u32 generation, const struct fast_way *way, __u32 ifindex, __be32 addr)
-{
-	__u32 hash = (addr ^ ifindex << 24 ^ way->mtu) * 0x9e3779b1u >> 16;
-
-	for (__u32 i = 0; i < NEXT_HOP_WAYS; i++) {
-		__u32 index = (hash + i) & NEXT_HOP_MASK;
-		struct next_hop *hop = next_hop_at(index);
-		__u32 was;
-
-		if (!hop)
-			return INDEX_NONE;
-		was = READ_ONCE(hop->generation);
-		if (was == generation) {
-			if (way_equal(&hop->way, way) && READ_ONCE(hop->ifindex) == ifindex &&
-			    READ_ONCE(hop->addr) == addr)
-				return index;
-			continue;
-		}
-		if (was == NEXT_HOP_WRITING || platform_cmpxchg(&hop->generation, was, NEXT_HOP_WRITING) != was)
-			continue;
-		hop->way = *way;
-		hop->ifindex = ifindex;
-		hop->addr = addr;
-		platform_xchg(&hop->generation, generation);
-		return index;
-	}
-	return INDEX_NONE;
-}
-
 /* Asks the kernel where a packet goes on, by what it routes by on either side of the translation: the source as it came, the destination
  * as it goes. Why the fast path does not take it, or NUM_FAST_REASON: then `way` and `next_hop` are filled in. The generation is
- * read before the kernel is asked: what changes from then on makes another one.
+ * read before the kernel is asked: what changes from then on makes another one. The kernel tells of some changes a moment before it
+ * makes them, and of neighbours only what concerns a record counts, which this one may not be yet: the daemon sees to both
+ * (src/daemon/next_hop.c).
  */
 SLOW_PATH enum fast_reason next_hop_find(struct xdp_md *ctx, const struct packet *pkt, __u8 tos,
 					 struct passage *passage)
@@ -142,8 +90,7 @@ SLOW_PATH enum fast_reason next_hop_find(struct xdp_md *ctx, const struct packet
 	passage->way.mtu = params.mtu_result;
 	__builtin_memcpy(passage->way.dest_mac, params.dmac, MAC_LEN);
 	__builtin_memcpy(passage->way.source_mac, params.smac, MAC_LEN);
-	index = next_hop_intern(generation, &passage->way, params.ifindex, params.ipv4_dst);
-	passage->next_hop = index == INDEX_NONE ? 0 : generation << NEXT_HOP_BITS | index;
+	passage->next_hop = hop_intern(generation, &passage->way, params.ifindex, params.ipv4_dst);
 	return NUM_FAST_REASON;
 }
 

@@ -11,6 +11,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "hop.h"
 #include "next_hop.h"
 #include "packet.h"
 #include "platform.h"
@@ -206,7 +207,9 @@ static __always_inline enum fast_reason find_way(struct xdp_md *ctx, const struc
 
 	if (!header)
 		return FAST_UP_ROUTE;
-	if (next_hop_read(found->next_hop, READ_ONCE(header->next_hop_generation), &passage->way))
+	if (platform_ticks() > READ_ONCE(header->next_hop_until))
+		return FAST_UP_UNWATCHED;
+	if (hop_read(found->next_hop, READ_ONCE(header->next_hop_generation), &passage->way))
 		return NUM_FAST_REASON;
 	passage->new = found->new;
 	reason = next_hop_find(ctx, pkt, tos, passage);

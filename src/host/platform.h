@@ -52,6 +52,7 @@ struct platform {
 	__u32 num_pools;
 	struct crowd *crowd;           /* NUM_CROWD of them; NULL: there are none */
 	struct host_ports *host_ports; /* 2 of them; NULL: there are none */
+	struct next_hop *next_hop;     /* NUM_NEXT_HOP of them; NULL: there are none */
 	__u64 ticks;
 	__u32 now;
 	__u64 random;                                                    /* state of the generator: the seed */
@@ -97,6 +98,11 @@ static __always_inline struct crowd *platform_crowd(__u32 index)
 static __always_inline struct host_ports *platform_host_ports(__u32 space)
 {
 	return platform.host_ports && space < 2 ? &platform.host_ports[space] : NULL;
+}
+
+static __always_inline struct next_hop *platform_next_hop(__u32 index)
+{
+	return platform.next_hop && index < NUM_NEXT_HOP ? &platform.next_hop[index] : NULL;
 }
 
 static __always_inline struct stripe *platform_stripe(__u32 index)

@@ -259,7 +259,11 @@ struct header {
 	__u32 l2_len;              /* 14 on Ethernet, 0 on layer-3 interfaces */
 	__u32 config_slot;         /* which of the two configurations holds */
 	__u32 num_pool_addrs;      /* how many external addresses there are pools for */
-	__u32 next_hop_generation; /* 1 to NEXT_HOP_GENERATIONS - 1; another one makes all next hops be looked up anew */
+	__u32 next_hop_generation; /* another one makes all next hops be looked up anew; 0: for now none is remembered */
+	/* Until then, in jiffies, the daemon watches routes and neighbours; it goes on promising that while it lives. Past it
+	 * nothing may be sent past the stack.
+	 */
+	__u64 next_hop_until;
 	/* Whose they are; 0: nobody's. An address keeps its pools while it has mappings. */
 	__be32 pool_addr[MAX_EXTERNAL];
 	/* counted by all writers, atomically */
@@ -525,35 +529,47 @@ _Static_assert(sizeof(struct quota) == 24, "no padding");
  * there. What stands in `struct entry.next_hop` is the index of such a record, and the generation that it was found in:
  * generation << NEXT_HOP_BITS | index. With header.next_hop_generation all of it is void.
  *
- * A record never changes while its generation lasts: two sessions with equal next hops share one, and one that is of an older
- * generation may be taken and written anew. A reader compares the generation once more after it has read the rest.
+ * Generations are counted up by the daemon, from 1; when they are used up it clears all records and references, while the generation is
+ * 0, and begins anew. A record never changes while its generation lasts: two sessions with equal next hops share one, and one that is
+ * of an older generation may be taken and written anew, but never for an older one still. So between two moments at which a reader
+ * has found the same generation in it, it has not changed.
+ *
+ * The records of a neighbour stand in NEXT_HOP_WAYS that follow each other (hop.h), where the daemon looks for them.
  */
 #define NEXT_HOP_BITS 12
 #define NUM_NEXT_HOP (1u << NEXT_HOP_BITS)
 #define NEXT_HOP_MASK (NUM_NEXT_HOP - 1)
 #define NEXT_HOP_GENERATIONS (1u << (32 - NEXT_HOP_BITS))
 #define NEXT_HOP_WRITING 0xffffffffu /* no generation: somebody is writing the record */
-#define NEXT_HOP_WAYS 4              /* a next hop may stand in any of so many records that follow each other */
+#define NEXT_HOP_WAYS 8
+#define NEXT_HOP_USED_SHIFT 8 /* `used` counts 256 jiffies */
 
 #define MAC_LEN 6
 
 /* What a frame needs to go on. */
 struct fast_way {
-	__u32 port; /* in fast_ports */
-	__u32 mtu;  /* of the IP packet */
-	__u8 dest_mac[MAC_LEN];
-	__u8 source_mac[MAC_LEN];
-	__be16 vlan_proto; /* of the tag that the frame has there; 0: none */
-	__be16 vlan;
+	union {
+		struct {
+			__u32 port; /* in fast_ports */
+			__u32 mtu;  /* of the IP packet */
+			__u8 dest_mac[MAC_LEN];
+			__u8 source_mac[MAC_LEN];
+			__be16 vlan_proto; /* of the tag that the frame has there; 0: none */
+			__be16 vlan;
+		};
+		__u64 word[3]; /* all of it, to copy and compare */
+	};
 };
+_Static_assert(sizeof(struct fast_way) == 24, "no padding");
 
 struct next_hop {
 	__u32 generation; /* 0: empty */
+	__u32 used;       /* when a packet was last sent by it */
 	struct fast_way way;
 	/* what it was found as, for the daemon */
 	__u32 ifindex; /* the interface that the route leads to: of the VLAN, if that is one */
 	__be32 addr;   /* the neighbour */
-	__u32 unused[7];
+	__u32 unused[6];
 };
 _Static_assert(sizeof(struct next_hop) == 64, "a cache line");
 
@@ -612,9 +628,9 @@ enum fast_reason {
 	FAST_UP_CHECKSUM,   /* its sender left the checksum to a device that was none */
 	FAST_UP_NO_SESSION, /* the first packet of a session, or the host's */
 	FAST_UP_ROUTE, /* no route, or one that xdp does not take: to the host, or to an interface outside of the fast path */
+	FAST_UP_UNWATCHED, /* nobody watches routes and neighbours: the daemon is gone */
 	FAST_UP_NEIGHBOUR, /* its next hop's MAC address is not known */
 	FAST_UP_TOO_BIG,   /* larger than the MTU of the way on */
-	FAST_UP_FULL,      /* no record is free for its next hop */
 	FAST_UP_REFUSED,   /* no session could be created: tc refuses it (--fast-create) */
 	FAST_UP_ROOM,      /* no room in the frame for the VLAN tag of the way on */
 	FAST_LOST,         /* translated, and not taken by the driver */

@@ -236,20 +236,36 @@ static __always_inline void store_touch(const struct found *found, __u32 tcp_fla
 		platform_cmpxchg(&found->entry->life, life, after);
 }
 
+union next_hop_life {
+	struct {
+		__u32 next_hop;
+		__u32 life;
+	};
+	__u64 word;
+};
+
+#define UNROUTE_TRIES 8 /* as many packets may note something in a life meanwhile */
+
+/* Takes back what store_route() has noted in the entry of another session. */
+static __always_inline void store_unroute(struct entry *entry, __u32 next_hop)
+{
+	for (int i = 0; i < UNROUTE_TRIES; i++) {
+		union next_hop_life old = { .word = READ_ONCE(entry->next_hop_life) }, new = { .life = old.life };
+
+		if (old.next_hop != next_hop || !(old.life & LIFE_SESSION) ||
+		    platform_cmpxchg64(&entry->next_hop_life, old.word, new.word) == old.word)
+			return;
+	}
+}
+
 /* Notes where packets like the one that found it go on. Only into the entry of a session, never into the references of a mapping that
  * has taken its place: the two are told apart by their life words. If another session has taken it, with this very life, the
  * note is taken back, and until then one packet of that session may be sent astray.
  */
 static __always_inline void store_route(const struct found *found, const struct key *key, __u32 next_hop)
 {
-	union next_hop_life {
-		struct {
-			__u32 next_hop;
-			__u32 life;
-		};
-		__u64 word;
-	} old, new;
 	struct entry *entry = found->entry;
+	union next_hop_life old, new;
 
 	old.next_hop = found->next_hop;
 	old.life = READ_ONCE(entry->life);
@@ -258,7 +274,7 @@ static __always_inline void store_route(const struct found *found, const struct 
 	new.next_hop = next_hop;
 	new.life = old.life;
 	if (platform_cmpxchg64(&entry->next_hop_life, old.word, new.word) == old.word && !entry_has_key(entry, key))
-		platform_cmpxchg64(&entry->next_hop_life, new.word, old.word);
+		store_unroute(entry, next_hop);
 }
 
 static __always_inline bool index_is_stash(__u32 index)
