@@ -10,6 +10,7 @@
 #   tests/prog/X_test.c     -> build/prog/X_test     loads BPF objects
 #   tests/kernel/X_probe.c  -> build/kernel/X_probe  one kernel behaviour
 #   tests/fuzz/X_fuzz.c     -> build/fuzz/X_fuzz     libFuzzer
+#   tests/verifier/*.c      -> build/verifier/verifier  one program
 #   bench/X.c               -> build/bench/X         every file with a main()
 #   man/X.scd               -> build/man/X
 # X.bpf.c in tests/prog, tests/kernel and bench become build/{prog,kernel,bench}/X.skel.h.
@@ -88,6 +89,7 @@ UNIT_SRC   := $(wildcard tests/unit/*_test.c)
 PROG_SRC   := $(wildcard tests/prog/*_test.c)
 KERNEL_SRC := $(wildcard tests/kernel/*_probe.c)
 FUZZ_SRC   := $(wildcard tests/fuzz/*_fuzz.c)
+VERIFIER_SRC := $(wildcard tests/verifier/*.c)
 BENCH_SRC  := $(call has_main,$(filter-out %.bpf.c,$(wildcard bench/*.c)))
 
 UNIT_BIN   := $(UNIT_SRC:tests/%.c=$(B)/%)
@@ -202,6 +204,10 @@ $(BENCH_BIN): $(B)/%: %.c $(BENCH_HELP:%=$(B)/obj/%) $(B)/obj/host.a $(B)/flags 
 	@mkdir -p $(@D)
 	$(call say,BENCH,$@)$(CC) $(HOST) $(CFLAGS) $(DEPFLAGS) -o $@ $(linked) -pthread $(LIBS)
 
+$(B)/verifier/verifier: $(VERIFIER_SRC:%.c=$(B)/obj/%.o)
+	@mkdir -p $(@D)
+	$(call say,TEST,$@)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
 # ---- sources looked at by the compilers ----------------------------------------------------------------------------
 
 # A stamp for each file that passed, so that only what changed is looked at again.
@@ -241,7 +247,7 @@ format:
 
 # ---- everything from nothing ---------------------------------------------------------------------------------------
 
-.PHONY: deps check conformance demo bench bench-ports bench-store fuzz install clean help
+.PHONY: deps check conformance demo bench bench-ports bench-store verifier fuzz install clean help
 STAGES := $(addprefix check-,build format lint unit kernel prog lab kernels)
 .PHONY: $(STAGES)
 
@@ -259,6 +265,9 @@ $(STAGES): check-%: deps
 	@tests/run $*
 fuzz: deps
 	@FUZZ_TIME=$(FUZZ_TIME) tests/run fuzz
+
+verifier: $(B)/verifier/verifier $(SKEL)
+	$(Q)$< $(if $(UPDATE),--update) --budget tests/verifier/budget.tsv $(SKEL:.skel.h=.bpf.o)
 
 demo: deps
 	$(REMAKE) all
@@ -303,6 +312,8 @@ help:
 		'                   $(STAGES)' \
 		'make conformance   the requirements of docs/requirements.md, put to bauta and to nftables (as root);' \
 		'                   CONFORMANCE="-k RFC5382 -v": options of tests/conformance/run' \
+		'make verifier      instructions, stack and helpers of each BPF program against tests/verifier/budget.tsv (as root);' \
+		'                   UPDATE=1 writes the budget' \
 		'make fuzz          every fuzz target for FUZZ_TIME=$(FUZZ_TIME) seconds' \
 		'make bench         the packet path and the choice of ports against plain forwarding and nftables' \
 		'                   make bench-ports: the ports; make bench-store: the table; BENCH=--quick: options' \

@@ -73,7 +73,11 @@ def kernel(context):
 
 
 def prog(context):
-    return _programs(context, "prog", "_test.c", 1, needs_root=True)
+    results = _programs(context, "prog", "_test.c", 1, needs_root=True)
+    if not context.is_root:
+        return results
+    status, output = context.make("verifier")
+    return results + [_outcome("prog: the verifier's budget (make verifier)", status, output)]
 
 
 def lab(context):
