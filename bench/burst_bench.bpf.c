@@ -60,7 +60,7 @@ int generate_burst(struct xdp_md *ctx)
 	frame->internal_port = flow->port;
 	store_address(frame->remote_address, REMOTE_ADDRESS);
 	frame->remote_port = bpf_htons(REMOTE_PORT);
-	write_outbound(frame, &inside);
+	write_outbound(frame, sizeof(*frame), &inside);
 	return bpf_redirect(inside.ifindex, 0);
 }
 

@@ -6,6 +6,7 @@
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
+#include <linux/ip.h>
 
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -13,8 +14,6 @@
 #include "frame.h"
 
 #define MAGIC bpf_htons(0xba07)
-#define IP_LENGTH (sizeof(struct frame) - sizeof(struct ethhdr))
-#define UDP_LENGTH (IP_LENGTH - 20)
 
 static __always_inline void store_address(__be16 *words, __u32 address)
 {
@@ -44,22 +43,23 @@ static __always_inline __u16 checksum_fold(__u32 sum)
 	return ~sum;
 }
 
-/* Everything but the endpoints, which are in place by now. */
-static __always_inline void write_headers(struct frame *frame)
+/* Everything but the endpoints, which are in place by now. A frame of so many bytes: what follows the tag is zero. */
+static __always_inline void write_headers(struct frame *frame, __u32 frame_bytes)
 {
 	__u32 addresses =
 		frame->ip_source[0] + frame->ip_source[1] + frame->ip_destination[0] + frame->ip_destination[1];
+	__u32 ip_length = frame_bytes - sizeof(struct ethhdr);
 	__u32 sum;
 
 	frame->ip_version = bpf_htons(0x4500);
-	frame->ip_length = bpf_htons(IP_LENGTH);
+	frame->ip_length = bpf_htons(ip_length);
 	frame->ip_id = 0;
 	frame->ip_fragment = bpf_htons(0x4000);
 	frame->ip_ttl_protocol = bpf_htons(64 << 8 | IPPROTO_UDP);
 	sum = addresses + frame->ip_version + frame->ip_length + frame->ip_fragment + frame->ip_ttl_protocol;
 	frame->ip_check = checksum_fold(sum);
 
-	frame->udp_length = bpf_htons(UDP_LENGTH);
+	frame->udp_length = bpf_htons(ip_length - sizeof(struct iphdr));
 	sum = addresses + bpf_htons(IPPROTO_UDP) + frame->udp_length;
 	sum += frame->udp_source + frame->udp_destination + frame->udp_length;
 	sum += frame->magic + frame->session[0] + frame->session[1];
@@ -71,14 +71,14 @@ static __always_inline void write_headers(struct frame *frame)
 }
 
 /* From the inside to the remote, with the endpoints that the tag names. */
-static __always_inline void write_outbound(struct frame *frame, const volatile struct side *side)
+static __always_inline void write_outbound(struct frame *frame, __u32 frame_bytes, const volatile struct side *side)
 {
 	write_link(frame, side);
 	copy_address(frame->ip_source, frame->internal_address);
 	copy_address(frame->ip_destination, frame->remote_address);
 	frame->udp_source = frame->internal_port;
 	frame->udp_destination = frame->remote_port;
-	write_headers(frame);
+	write_headers(frame, frame_bytes);
 }
 
 /* The frame, if a generator made it, else NULL. */

@@ -5,6 +5,9 @@
 
 #include <linux/types.h>
 
+#define MIN_FRAME 60
+#define MAX_FRAME 1514 /* the link header, and an IP packet of 1500 bytes */
+
 /*
  * 60 bytes in memory are 64 on the wire, with the check sequence. Fields are 16-bit words: the frame starts at an even
  * address, and checksums add 16-bit words. The tag repeats the endpoints as they are inside the gateway, so that who
@@ -33,7 +36,7 @@ struct frame {
 	__be16 remote_address[2];
 	__be16 remote_port;
 };
-_Static_assert(sizeof(struct frame) == 60, "60 bytes and the check sequence make a 64-byte frame");
+_Static_assert(sizeof(struct frame) == MIN_FRAME, "60 bytes and the check sequence make a 64-byte frame");
 
 /* What a program of a generator needs of its side: written before load. */
 struct side {

@@ -80,7 +80,7 @@ int generate_outbound(struct xdp_md *ctx)
 		return XDP_ABORTED;
 
 	write_tag(frame, session_next());
-	write_outbound(frame, &inside);
+	write_outbound(frame, generator.frame_bytes, &inside);
 	generator.sent++;
 	return bpf_redirect(inside.ifindex, 0);
 }
@@ -101,7 +101,7 @@ int generate_inbound(struct xdp_md *ctx)
 	copy_address(frame->ip_destination, external->address);
 	frame->udp_source = frame->remote_port;
 	frame->udp_destination = external->port;
-	write_headers(frame);
+	write_headers(frame, generator.frame_bytes);
 	generator.sent++;
 	return bpf_redirect(outside.ifindex, 0);
 }
@@ -133,7 +133,7 @@ static __always_inline struct frame *sink_take(struct xdp_md *ctx)
 {
 	struct frame *frame = frame_of(ctx);
 
-	if (!frame) {
+	if (!frame || ctx->data_end - ctx->data != generator.frame_bytes) {
 		count(SINK_STRAY);
 		return NULL;
 	}

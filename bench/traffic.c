@@ -2,9 +2,9 @@
 /*
  * Drives the generator and the sinks of one set of namespaces: commands on stdin, one JSON object a line on stdout.
  *
- *   create SESSIONS                  every session once, outbound; the sink learns their external endpoints
- *   run DIRECTION SESSIONS MSEC      sessions in random order, for so long
- *   capture DIRECTION SESSIONS FILE  a few thousand frames in random order; those that reach the sink go to FILE (pcap)
+ *   create SESSIONS                        every session once, outbound; the sink learns their external endpoints
+ *   run DIRECTION SESSIONS BYTES MSEC      sessions in random order, frames of so many bytes, for so long
+ *   capture DIRECTION SESSIONS BYTES FILE  a few thousand frames in random order; those that reach the sink go to FILE (pcap)
  *
  * The whole path runs on one CPU: the test run redirects a batch into the veth, and the softirq that takes it through the
  * gateway and into the sink runs as the test run enables softirqs again, in the generator's thread. What does not fit
@@ -46,7 +46,7 @@
 /* From the start of a test run to the first clock reading. */
 #define WARM_NS 50000000
 #define POLL_NS 50000
-#define CREATE_LIMIT_NS 60000000000ULL
+#define CREATE_LIMIT_NS 120000000000ULL
 #define MAX_CPUS 1024
 
 struct bench {
@@ -195,12 +195,20 @@ static void pause_ns(long nanoseconds)
 	nanosleep(&pause, NULL);
 }
 
-static void generator_set(const struct bench *bench, __u32 num_sessions, enum order order)
+static __u32 remotes_of(__u32 num_sessions)
+{
+	if (num_sessions <= USUAL_REMOTES)
+		return num_sessions;
+	return num_sessions / MAX_ENDPOINTS > USUAL_REMOTES ? num_sessions / MAX_ENDPOINTS : USUAL_REMOTES;
+}
+
+static void generator_set(const struct bench *bench, __u32 num_sessions, __u32 frame_bytes, enum order order)
 {
 	struct generator *generator = &bench->skel->bss->generator;
-	__u32 num_remotes = num_sessions < MAX_REMOTES ? num_sessions : MAX_REMOTES;
+	__u32 num_remotes = remotes_of(num_sessions);
 
 	generator->order = order;
+	generator->frame_bytes = frame_bytes;
 	generator->sent = 0;
 	generator->next = 0;
 	generator->session_mask = num_sessions - 1;
@@ -211,9 +219,10 @@ static void generator_set(const struct bench *bench, __u32 num_sessions, enum or
 static void *run_thread(void *argument)
 {
 	const struct run *run = argument;
-	struct frame frame = { 0 };
-	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = &frame, .data_size_in = sizeof(frame),
-		    .repeat = run->num_frames, .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
+	__u8 frame[MAX_FRAME] = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame,
+		    .data_size_in = run->bench->skel->bss->generator.frame_bytes, .repeat = run->num_frames,
+		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
 	int error;
 
 	side_bind_cpu(run->bench->cpu);
@@ -298,7 +307,7 @@ static void do_create(const struct bench *bench, __u32 num_sessions)
 	struct run run;
 
 	memset(bench->learned, 0, num_sessions * sizeof(*bench->learned));
-	generator_set(bench, num_sessions, ORDER_FIRST);
+	generator_set(bench, num_sessions, MIN_FRAME, ORDER_FIRST);
 	bench->skel->bss->learning = 1;
 	run_start(bench, "outbound", ENDLESS_FRAMES, &run);
 	run_warm(&run);
@@ -315,13 +324,13 @@ static void do_create(const struct bench *bench, __u32 num_sessions)
 	printf(", \"learned\": %u}\n", learned_count(bench, num_sessions));
 }
 
-static void do_run(const struct bench *bench, const char *direction, __u32 num_sessions, __u32 msec)
+static void do_run(const struct bench *bench, const char *direction, __u32 num_sessions, __u32 frame_bytes, __u32 msec)
 {
 	__u64 before = count_read(bench, SINK_DELIVERED);
 	struct clocks from, to;
 	struct run run;
 
-	generator_set(bench, num_sessions, ORDER_RANDOM);
+	generator_set(bench, num_sessions, frame_bytes, ORDER_RANDOM);
 	run_start(bench, direction, ENDLESS_FRAMES, &run);
 	run_warm(&run);
 	clocks_read(&run, &from);
@@ -341,7 +350,7 @@ static void pcap_write(const struct bench *bench, const char *path)
 		side_die("cannot write %s: %s", path, strerror(errno));
 	fwrite(header, sizeof(header), 1, file);
 	for (__u32 i = 0; i < bench->skel->bss->captured; i++) {
-		const __u32 record[] = { 0, i, sizeof(struct frame), sizeof(struct frame) };
+		const __u32 record[] = { 0, i, sizeof(struct frame), bench->skel->bss->generator.frame_bytes };
 		struct frame frame;
 
 		if (bpf_map_lookup_elem(bpf_map__fd(bench->skel->maps.capture), &i, &frame))
@@ -353,12 +362,13 @@ static void pcap_write(const struct bench *bench, const char *path)
 		side_die("cannot write %s: %s", path, strerror(errno));
 }
 
-static void do_capture(const struct bench *bench, const char *direction, __u32 num_sessions, const char *path)
+static void do_capture(const struct bench *bench, const char *direction, __u32 num_sessions, __u32 frame_bytes,
+		       const char *path)
 {
 	__u64 before = count_read(bench, SINK_DELIVERED);
 	struct run run;
 
-	generator_set(bench, num_sessions, ORDER_RANDOM);
+	generator_set(bench, num_sessions, frame_bytes, ORDER_RANDOM);
 	bench->skel->bss->captured = 0;
 	bench->skel->bss->capture_wanted = CAPTURE_FRAMES;
 	run_start(bench, direction, CAPTURE_SENT, &run);
@@ -372,26 +382,28 @@ static void do_capture(const struct bench *bench, const char *direction, __u32 n
 static void command_do(const struct bench *bench, const char *line)
 {
 	char direction[16], path[1024];
-	__u32 num_sessions, msec;
+	__u32 num_sessions, msec, frame_bytes = MIN_FRAME;
 	enum { NONE, CREATE, RUN, CAPTURE } command = NONE;
 
 	if (sscanf(line, "create %u", &num_sessions) == 1)
 		command = CREATE;
-	else if (sscanf(line, "run %15s %u %u", direction, &num_sessions, &msec) == 3)
+	else if (sscanf(line, "run %15s %u %u %u", direction, &num_sessions, &frame_bytes, &msec) == 4)
 		command = RUN;
-	else if (sscanf(line, "capture %15s %u %1023s", direction, &num_sessions, path) == 3)
+	else if (sscanf(line, "capture %15s %u %u %1023s", direction, &num_sessions, &frame_bytes, path) == 4)
 		command = CAPTURE;
 	if (command == NONE)
 		side_die("cannot understand \"%s\": create, run or capture, as traffic.c says", line);
 	if (num_sessions == 0 || num_sessions > MAX_SESSIONS || num_sessions & (num_sessions - 1))
 		side_die("%u sessions: a power of two up to %u", num_sessions, MAX_SESSIONS);
+	if (frame_bytes < MIN_FRAME || frame_bytes > MAX_FRAME)
+		side_die("frames of %u bytes: %u to %u", frame_bytes, MIN_FRAME, MAX_FRAME);
 
 	if (command == CREATE)
 		do_create(bench, num_sessions);
 	else if (command == RUN)
-		do_run(bench, direction, num_sessions, msec);
+		do_run(bench, direction, num_sessions, frame_bytes, msec);
 	else
-		do_capture(bench, direction, num_sessions, path);
+		do_capture(bench, direction, num_sessions, frame_bytes, path);
 	fflush(stdout);
 }
 

@@ -9,15 +9,17 @@
 
 /*
  * The set of sessions. Session s of N (a power of two) is the pair of
- *   remote            r = s mod R, R = min(N, 32):  198.18.0.1 … .8, ports 443 … 446
+ *   remote            r = s mod R, R = min(N, 32):  198.18.0.1 … .8, ports 443 … 446 (beyond 2^20: R = N / 2^15, more ports)
  *   internal endpoint e = s div R:                  host h = e mod 256 at 10.1.0.0 + h, j = e div 256,
  *                                                   port 1024 + (offset(h) + 509 j) mod 64512
  * 509 shares no factor with 64512, so a host never repeats a port, and every session is a 5-tuple of its own; offset(h)
- * is a hash, so ports of different hosts meet by chance, as they do behind a real gateway. One million sessions are
- * 32,768 internal endpoints: they fit the ports of one external address even if each endpoint keeps one for itself.
+ * is a hash, so ports of different hosts meet by chance, as they do behind a real gateway. One million
+ * sessions or more are 32,768 internal endpoints: they fit the ports of one external address even if each endpoint keeps
+ * one for itself.
  */
-#define MAX_SESSIONS (1U << 20)
-#define MAX_REMOTES 32
+#define MAX_SESSIONS (1U << 22)
+#define USUAL_REMOTES 32
+#define MAX_ENDPOINTS (1U << 15)
 #define NUM_HOSTS 256
 #define FIRST_PORT 1024
 #define NUM_PORTS 64512
@@ -40,11 +42,12 @@ struct generator {
 	__u32 remote_mask;
 	__u32 remote_shift;
 	__u32 order; /* enum order */
+	__u32 frame_bytes;
 };
 
 enum sink_count {
 	SINK_DELIVERED, /* frames of the generator, dropped here */
-	SINK_STRAY,     /* anything else, passed on */
+	SINK_STRAY,     /* anything else, frames of another length, too: passed on */
 	NUM_SINK_COUNTS,
 };
 
