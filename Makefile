@@ -247,7 +247,7 @@ format:
 
 # ---- everything from nothing ---------------------------------------------------------------------------------------
 
-.PHONY: deps check conformance demo bench bench-ports bench-store verifier fuzz install clean help
+.PHONY: deps check conformance demo bench bench-results bench-ports bench-store verifier fuzz install clean help
 STAGES := $(addprefix check-,build format lint unit kernel prog lab kernels)
 .PHONY: $(STAGES)
 
@@ -279,7 +279,11 @@ conformance: deps
 
 bench: deps
 	$(REMAKE) all bench-programs
-	@bench/run $(BENCH)
+	@bench/run --json $(B)/bench/results.json --plot $(B)/bench/results $(BENCH)
+
+# bench/results.md and its plots, from the figures of the last make bench
+bench-results:
+	@bench/results.py $(B)/bench/results.json
 
 bench-ports: deps
 	$(REMAKE) all bench-programs
@@ -315,7 +319,8 @@ help:
 		'make verifier      instructions, stack and helpers of each BPF program against tests/verifier/budget.tsv (as root);' \
 		'                   UPDATE=1 writes the budget' \
 		'make fuzz          every fuzz target for FUZZ_TIME=$(FUZZ_TIME) seconds' \
-		'make bench         the packet path and the choice of ports against plain forwarding and nftables' \
+		'make bench         the packet path, bauta on tc and on XDP, against plain forwarding, nftables and a bare redirect;' \
+		'                   table, JSON and plots; BENCH=--brief: in under ten minutes; make bench-results: bench/results.md' \
 		'                   make bench-ports: the ports; make bench-store: the table; BENCH=--quick: options' \
 		'make format        lay out the C sources' \
 		'make install       to PREFIX=$(PREFIX), below DESTDIR' \

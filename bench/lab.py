@@ -23,11 +23,15 @@ MAC_OUTSIDE = "02:ba:00:00:00:04"
 
 DEFAULT_PORTS = (1024, 65535)   # what the kernel's masquerade uses of itself
 
+TIMEOUT_S = 3600                # of UDP sessions
+
 MAX_FILL = 65536                # ports, and flows that can hold them
 
 READY_LIMIT_S = 30
-COMMAND_LIMIT_S = 120
+COMMAND_LIMIT_S = 200
 STOP_LIMIT_S = 20
+
+SENT_ON = 2     # the first of the reasons in contract.h, enum fast_reason: outbound and inbound
 
 
 class LabError(Exception):
@@ -83,6 +87,7 @@ class Lab:
 
     name = None
     title = None
+    only_creates = False    # what it makes of packets of sessions that are there is another variant's
     external = None     # what the sink outside must see as source; None: the internal address
     ttl = 63
 
@@ -168,6 +173,10 @@ class Lab:
         """How many sessions the translator says it holds; None where there are none to hold."""
         return None
 
+    def fast_packets(self):
+        """How many packets went on in XDP so far; None where that is not what is measured."""
+        return None
+
     def forget(self, address):
         """Ends the sessions of an internal host."""
 
@@ -202,8 +211,47 @@ class Plain(Lab):
     title = "plain forwarding"
 
 
+class Redirect(Lab):
+    """XDP that sends every frame on, with a link header and to a device that are constants: nobody can do less."""
+
+    name = "redirect"
+    title = "bare XDP redirect"
+    ttl = 64            # it does not look into the packet
+    mode = "fixed"
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.process = None
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [PROGRAMS / "redirect", self.mode, self.namespaces["gateway"], "lan0", MAC_INSIDE, "eth0", MAC_OUTSIDE],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        readable, _, _ = select.select([self.process.stdout], [], [], READY_LIMIT_S)
+        if not readable or not self.process.stdout.readline():
+            self.process.kill()
+            raise LabError(self.process.stderr.read().strip() or f"redirect was not ready within {READY_LIMIT_S} s")
+
+    def stop(self):
+        if self.process:
+            self.process.stdin.close()
+            self.process.wait()
+
+    def program_ids(self):
+        return {int(fields["prog_id"]) for fields in descriptors.read(self.process.pid) if "prog_id" in fields}
+
+
+class RedirectFib(Redirect):
+    """The same, with the kernel asked for each packet's next hop, and a hop taken off it."""
+
+    name = "fib"
+    title = "XDP redirect with bpf_fib_lookup"
+    ttl = 63
+    mode = "fib"
+
+
 class Nftables(Lab):
-    """The kernel's masquerade. Only its timeouts are set: they outlast the rounds of the other variants."""
+    """The kernel's masquerade. Only its timeouts are set, like bauta's: they outlast the rounds of the other variants."""
 
     name = "nft"
     title = "nftables masquerade"
@@ -224,7 +272,7 @@ class Nftables(Lab):
             statement = f"meta l4proto udp masquerade to :{self.ports[0]}-{self.ports[1]}"
         call("ip", "netns", "exec", self.namespaces["gateway"], "nft", "-f", "-", input=self.RULES % statement)
         for key in ("udp_timeout", "udp_timeout_stream"):
-            self.set_sysctl("gateway", f"net.netfilter.nf_conntrack_{key}", 3600)
+            self.set_sysctl("gateway", f"net.netfilter.nf_conntrack_{key}", TIMEOUT_S)
 
     def sessions_held(self):
         return int(call("ip", "netns", "exec", self.namespaces["gateway"],
@@ -239,6 +287,7 @@ class Bauta(Lab):
     title = "bauta on tc"
     external = EXTERNAL
     binary = TOP / "build/bauta"
+    fast_path = "off"
     words = ()      # further ones of its command line
 
     def __init__(self, *arguments, **options):
@@ -251,12 +300,21 @@ class Bauta(Lab):
             raise LabError(f"{self.binary} is not built")
         self.daemon = subprocess.Popen(
             ["ip", "netns", "exec", self.namespaces["gateway"], self.binary, "run", "-e", "eth0",
-             "-p", f"{self.ports[0]}-{self.ports[1]}", "--sessions", str(self.capacity), *self.words],
+             "-p", f"{self.ports[0]}-{self.ports[1]}", "--sessions", str(self.capacity),
+             "--timeout", f"udp={TIMEOUT_S}", *self.fast_words(), *self.words],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         ready = threading.Event()
         threading.Thread(target=self.listen, args=(ready,), daemon=True).start()
         if not ready.wait(READY_LIMIT_S) or not any(": ready: " in line for line in self.messages):
             raise LabError("bauta run: " + (" / ".join(self.messages[-3:]) or f"not ready in {READY_LIMIT_S} s"))
+
+    def fast_words(self):
+        """Without the option there is no fast path either: an older program may be compared."""
+        if "--fast-path" in call(self.binary, "run", "--help"):
+            return ("--fast-path", self.fast_path)
+        if self.fast_path == "off":
+            return ()
+        raise LabError(f"{self.binary} run has no --fast-path")
 
     def listen(self, ready):
         for line in self.daemon.stderr:
@@ -297,10 +355,37 @@ class BautaQuota(Bauta):
 
     name = "quota"
     title = "bauta with quotas"
-    words = ("--max-ports", "60000", "--max-sessions", "1000000", "--max-rate", "10000000")
+    words = ("--max-ports", "60000", "--max-sessions", "5000000", "--max-rate", "10000000")
 
 
-VARIANTS = {variant.name: variant for variant in (Bare, Plain, Nftables, Bauta, BautaQuota)}
+class BautaXdp(Bauta):
+    """The fast path on both interfaces: veth has to be asked for. First packets of sessions go up to tc."""
+
+    name = "xdp"
+    title = "bauta on XDP"
+    fast_path = "lan0,eth0"
+
+    def fast_packets(self):
+        held = {int(fields["map_id"]) for fields in descriptors.read(self.daemon.pid) if "map_id" in fields}
+        counters = [entry["id"] for entry in json.loads(call("bpftool", "-j", "map", "show"))
+                    if entry["id"] in held and entry.get("name") == "fast_counters"]
+        if not counters:
+            raise LabError(f"{self.binary} counts no packets on XDP: {' / '.join(self.messages[-3:])}")
+        dump = json.loads(call("bpftool", "-j", "map", "dump", "id", str(counters[0])))
+        return sum(cpu["value"] for entry in dump[:SENT_ON] for cpu in entry["formatted"]["values"])
+
+
+class BautaCreate(BautaXdp):
+    """The same, with sessions created there, too. Packets of sessions that are there go the way of the variant above."""
+
+    name = "create"
+    title = "bauta on XDP, --fast-create"
+    words = ("--fast-create",)
+    only_creates = True
+
+
+VARIANTS = {variant.name: variant for variant in
+            (Bare, Plain, Nftables, Redirect, RedirectFib, Bauta, BautaXdp, BautaCreate, BautaQuota)}
 
 
 class ConntrackSize:

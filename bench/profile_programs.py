@@ -46,5 +46,6 @@ def lines(profile):
     if profile:
         yield "\nBPF programs: ns per run by the kernel's statistics (they add a clock reading or two to each)"
     for entry in profile:
-        yield (f"  {entry['variant']:>6} {entry['sessions']:>8} {entry['direction']:>8}  {entry['program']:<20}"
+        yield (f"  {entry['variant']:>8} {entry['sessions']:>8} {entry['size']:>5} {entry['direction']:>8}  "
+               f"{entry['program']:<20}"
                f"{entry['ns_per_run']:>8.1f} ns  ({entry['runs']} runs)")
