@@ -41,10 +41,9 @@ static size_t store_size(const struct gateway *gateway)
 	return gateway->num_entries * sizeof(struct entry);
 }
 
-void gateway_open(struct gateway *gateway, __u32 l2_len, __u32 num_sessions)
+static void open_gateway(struct gateway *gateway, __u32 l2_len, __u32 num_sessions, struct clock clock)
 {
 	struct store_shape shape = { .num_buckets = BUCKETS_FOR(num_sessions), .num_stash = NUM_STASH };
-	struct clock clock = clock_make(clock_read_hz(), 1, 0, 0);
 
 	if (unshare(CLONE_NEWNET))
 		fail_msg("cannot make a network namespace: %s", strerror(errno));
@@ -75,6 +74,19 @@ void gateway_open(struct gateway *gateway, __u32 l2_len, __u32 num_sessions)
 		.crowd = gateway->crowd,
 		.random = 1,
 	};
+}
+
+void gateway_open(struct gateway *gateway, __u32 l2_len, __u32 num_sessions)
+{
+	open_gateway(gateway, l2_len, num_sessions, clock_make(clock_read_hz(), 1, 0, 0));
+}
+
+void gateway_open_stopped(struct gateway *gateway, __u32 l2_len, __u32 num_sessions)
+{
+	struct clock clock = clock_make(clock_read_hz(), 1, 0, 0);
+
+	clock.mult = 0;
+	open_gateway(gateway, l2_len, num_sessions, clock);
 }
 
 void gateway_close(struct gateway *gateway)

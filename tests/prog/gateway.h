@@ -54,6 +54,9 @@ struct CMUnitTest;
 int gateway_run_tests(struct gateway *gateway, __u32 num_sessions, const struct CMUnitTest *tests, size_t num_tests);
 
 void gateway_open(struct gateway *gateway, __u32 l2_len, __u32 num_sessions);
+/* The same with a clock that stands at 0: time passes by gateway_age() only. */
+void gateway_open_stopped(struct gateway *gateway, __u32 l2_len, __u32 num_sessions);
+
 void gateway_close(struct gateway *gateway);
 
 /* An empty table, and the configuration that tests begin with: EXTERNAL is the external address and the only own one,
