@@ -125,6 +125,7 @@ void fast_open(struct fast *fast, struct gateway *gateway, const char *external)
 	reuse_maps(fast);
 	assert_int_equal(xdp__load(fast->programs), 0);
 	gateway->header->next_hop_generation = 1;
+	fast_watch(fast, true);
 	describe(fast, INSIDE, INSIDE_VLAN, INSIDE_VLAN_ID, INSIDE_MAC, FAST_INTERNAL);
 	describe(fast, OUTSIDE, OUTSIDE_VLAN, OUTSIDE_VLAN_ID, OUTSIDE_MAC, FAST_EXTERNAL);
 }
@@ -132,6 +133,11 @@ void fast_open(struct fast *fast, struct gateway *gateway, const char *external)
 void fast_close(struct fast *fast)
 {
 	xdp__destroy(fast->programs);
+}
+
+void fast_watch(struct fast *fast, bool watched)
+{
+	fast->gateway->header->next_hop_until = watched ? ~0ull : 0;
 }
 
 void fast_new_generation(struct fast *fast)

@@ -46,6 +46,9 @@ struct fast_outcome {
 void fast_open(struct fast *fast, struct gateway *gateway, const char *external);
 void fast_close(struct fast *fast);
 
+/* Whether somebody watches routes and neighbours; at first it is so. */
+void fast_watch(struct fast *fast, bool watched);
+
 /* Makes all next hops void. */
 void fast_new_generation(struct fast *fast);
 

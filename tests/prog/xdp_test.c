@@ -419,6 +419,23 @@ static void leaves_what_has_no_way(void **state)
 	gateway_check(&gateway);
 }
 
+static void leaves_all_while_nobody_watches(void **state)
+{
+	struct frame frame;
+
+	(void)state;
+	reset();
+	begin(IPPROTO_TCP, INTERNAL);
+	for (int turn = 0; turn < 2; turn++) {
+		fast_watch(&fast, false);
+		make_packet(&frame, IPPROTO_TCP, INTERNAL);
+		assert_up(&frame, fast.inside, FAST_UP_UNWATCHED);
+		fast_watch(&fast, true);
+		make_packet(&frame, IPPROTO_TCP, INTERNAL);
+		assert_int_equal(fast_run(&fast, &frame, fast.inside).reason, FAST_OUTBOUND);
+	}
+}
+
 /* To the last octet. */
 static void leaves_what_is_too_big(void **state)
 {
@@ -474,6 +491,7 @@ int main(void)
 		cmocka_unit_test(leaves_partial_checksums),
 		cmocka_unit_test(leaves_what_has_no_session),
 		cmocka_unit_test(leaves_what_has_no_way),
+		cmocka_unit_test(leaves_all_while_nobody_watches),
 		cmocka_unit_test(leaves_what_is_too_big),
 	};
 
