@@ -77,6 +77,9 @@ SLOW_PATH enum fast_reason next_hop_find(struct xdp_md *ctx, const struct packet
 	default:
 		return FAST_UP_ROUTE;
 	}
+	/* an IPv4 route by an IPv6 neighbour (RFC 8950) */
+	if (params.family != FAMILY_IPV4)
+		return FAST_UP_ROUTE;
 	/* what comes from outside goes inside, and what comes from inside goes out by the external interface */
 	if ((params.ifindex == external_ifindex) == passage->inbound)
 		return FAST_UP_ROUTE;

@@ -242,6 +242,7 @@ void fast_start(struct fast *fast, const struct dataplane *dataplane, struct mnl
 			.header = dataplane->table.header,
 		},
 	};
+	WRITE_ONCE(dataplane->table.header->next_hop_until, ~0ull);
 	look(fast);
 }
 
