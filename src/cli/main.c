@@ -18,7 +18,7 @@ static const struct verb {
 	{ "run", verb_run, "masquerade behind an interface, in the foreground" },
 	{ "down", verb_down, "take away what a run has left at an interface" },
 	{ "check", verb_check, "look for what is in the way of a gateway" },
-	{ "show", verb_show, "status, sessions, mappings, ports, drops or config" },
+	{ "show", verb_show, "status, sessions, mappings, ports, quotas, drops, fast-path or config" },
 	{ "explain", verb_explain, "who owns a tuple, and who could use it" },
 	{ "flush", verb_flush, "end sessions" },
 	{ "watch", verb_watch, "print events as they happen" },

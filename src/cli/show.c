@@ -20,6 +20,7 @@ static const struct subject {
 	{ "ports", show_ports, FILTER_PORTS },
 	{ "quotas", show_quotas, FILTER_INTERNAL },
 	{ "drops", show_drops, 0 },
+	{ "fast-path", show_fast_path, 0 },
 	{ "config", show_config, 0 },
 };
 
@@ -45,7 +46,7 @@ static error_t take(int key, char *arg, struct argp_state *state)
 
 static const struct command command = {
 	.verb = "show",
-	.words = "[status|sessions|mappings|ports|quotas|drops|config] [FILTER...]",
+	.words = "[status|sessions|mappings|ports|quotas|drops|fast-path|config] [FILTER...]",
 	.doc = "Print one thing about an instance.\v"
 	       "A FILTER is proto=tcp, internal=ADDR[/LEN][:PORT], external=.., remote=.. or state=..; sessions take "
 	       "all "
@@ -64,7 +65,8 @@ static const struct subject *find_subject(struct words *words)
 			words->word[0] = NULL;
 			return &subjects[i];
 		}
-	die_usage("show: \"%s\" cannot be shown; status, sessions, mappings, ports, quotas, drops and config can",
+	die_usage("show: \"%s\" cannot be shown; status, sessions, mappings, ports, quotas, drops, fast-path and "
+		  "config can",
 		  words->word[0]);
 }
 

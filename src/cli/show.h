@@ -23,6 +23,7 @@ int show_mappings(struct show *show, struct fault *fault);
 int show_ports(struct show *show, struct fault *fault);
 int show_quotas(struct show *show, struct fault *fault);
 int show_drops(struct show *show, struct fault *fault);
+int show_fast_path(struct show *show, struct fault *fault);
 int show_config(struct show *show, struct fault *fault);
 
 #endif

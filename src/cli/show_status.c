@@ -8,6 +8,7 @@
 #include "daemon/dataplane.h"
 #include "daemon/inner_hook.h"
 #include "external_list.h"
+#include "fast_text.h"
 #include "ranges.h"
 #include "sheet.h"
 #include "show.h"
@@ -52,6 +53,21 @@ static json_t *list_inner(const struct instance *instance)
 	return list;
 }
 
+/* The interfaces that take part in the fast path; the others are on tc. */
+static json_t *list_fast(const struct instance *instance)
+{
+	json_t *list = json_array();
+	struct fast_note *notes;
+	int num = fast_read_notes(instance, &notes, &(struct fault){});
+
+	for (int i = 0; i < num; i++)
+		if (notes[i].runs)
+			json_array_append_new(list, json_string(notes[i].iface));
+	if (num >= 0)
+		free(notes);
+	return list;
+}
+
 int show_status(struct show *show, struct fault *fault)
 {
 	const struct config *config = &show->table.config;
@@ -67,7 +83,7 @@ int show_status(struct show *show, struct fault *fault)
 	if (!text)
 		return fault_set_errno(fault, ENOMEM, "cannot show the status");
 	record = json_pack(
-		"{s:s, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:i}",
+		"{s:s, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:i}",
 		"interface", show->instance.iface, "external", external_first(config), "externals",
 		external_list(config), "ranges", text, "sessions", (json_int_t)header->num_sessions, "mappings",
 		(json_int_t)header->num_mappings, "capacity", (json_int_t)dataplane_capacity(&dataplane), "created",
@@ -75,8 +91,8 @@ int show_status(struct show *show, struct fault *fault)
 		"returned_inbound", (json_int_t)header->num_returned[1], "stashed", header->num_stashed, "crowds",
 		table_count_crowds(&show->table), "quota_hosts", table_count_quotas(&show->table), "answers_held_back",
 		count_held_back(&show->table), "hooks", list_hooks(&show->instance, header->ifindex), "hairpin",
-		list_inner(&show->instance), "daemon", daemon > 0 ? json_integer(daemon) : json_null(), "clock_factor",
-		header->clock.factor);
+		list_inner(&show->instance), "fast_path", list_fast(&show->instance), "daemon",
+		daemon > 0 ? json_integer(daemon) : json_null(), "clock_factor", header->clock.factor);
 	free(text);
 	record_print(record, show->json);
 	return 0;

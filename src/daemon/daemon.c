@@ -157,7 +157,7 @@ static void look_at_everything(evutil_socket_t signal, short what, void *context
 	follow_addresses(&daemon->follow);
 	follow_poll(&daemon->follow);
 	inner_follow(&daemon->inner);
-	fast_follow(&daemon->fast);
+	fast_retry(&daemon->fast);
 	look_for_trouble(daemon);
 	log_info("%s: looked at everything again: addresses, port ranges, and what may be in the way",
 		 daemon->settings->iface);

@@ -14,45 +14,11 @@
 #include "fast_choose.h"
 #include "log.h"
 
-/* ---- refusals ------------------------------------------------------------------------------------------------- */
-
-static const char *find_refusal(const struct fast *fast, const struct fast_iface *iface)
-{
-	for (size_t i = 0; i < fast->num_refusals; i++) {
-		const struct fast_refusal *refusal = &fast->refusal[i];
-
-		if (refusal->ifindex == iface->ifindex && refusal->mtu == iface->mtu && refusal->xdp == iface->xdp &&
-		    refusal->up == iface->up)
-			return refusal->why;
-	}
-	return NULL;
-}
-
-static void remember_refusal(struct fast *fast, const struct fast_iface *iface, const char *why)
-{
-	struct fast_refusal *more = NULL;
-
-	for (size_t i = 0; i < fast->num_refusals; i++)
-		if (fast->refusal[i].ifindex == iface->ifindex)
-			more = &fast->refusal[i];
-	if (!more) {
-		more = realloc(fast->refusal, (fast->num_refusals + 1) * sizeof(*more));
-		if (!more)
-			return; /* then it is asked again */
-		fast->refusal = more;
-		more += fast->num_refusals++;
-	}
-	*more = (struct fast_refusal){
-		.ifindex = iface->ifindex, .mtu = iface->mtu, .xdp = iface->xdp, .up = iface->up
-	};
-	snprintf(more->why, sizeof(more->why), "%s", why);
-}
-
 /* ---- attaching ------------------------------------------------------------------------------------------------ */
 
 static void attach(struct fast *fast, const struct fast_ifaces *ifaces, struct fast_iface *carrier)
 {
-	const char *refused = find_refusal(fast, carrier);
+	const char *refused = fast_refusals_find(&fast->refusals, carrier);
 	struct fault fault;
 	char why[FAST_WHY];
 	int err;
@@ -64,7 +30,7 @@ static void attach(struct fast *fast, const struct fast_ifaces *ifaces, struct f
 			return;
 		}
 		fast_explain_refusal(carrier, err, fault.text, why);
-		remember_refusal(fast, carrier, why);
+		fast_refusals_add(&fast->refusals, carrier, why);
 		refused = why;
 	}
 	fast_leave_out(ifaces, carrier, refused);
@@ -77,6 +43,29 @@ static void attach_all(struct fast *fast, const struct fast_ifaces *ifaces)
 
 		if (iface->takes_part && !iface->carrier->runs)
 			attach(fast, ifaces, iface->carrier);
+	}
+}
+
+/* Leaves out those whose drivers, though they run the program, take nothing from others. They have to say it twice: the first reading
+ * may be from before there was a program.
+ */
+static void check_xmit(struct fast *fast, struct fast_ifaces *ifaces)
+{
+	bool again = false;
+
+	for (size_t i = 0; i < ifaces->num; i++)
+		again |= ifaces->at[i].runs && fast_lacks_xmit(&ifaces->at[i]);
+	if (!again || fast_ifaces_read_features(ifaces))
+		return;
+	for (size_t i = 0; i < ifaces->num; i++) {
+		struct fast_iface *carrier = &ifaces->at[i];
+		char why[FAST_WHY];
+
+		if (!carrier->runs || !fast_lacks_xmit(carrier))
+			continue;
+		fast_explain_no_xmit(carrier, why);
+		fast_refusals_add(&fast->refusals, carrier, why);
+		fast_leave_out(ifaces, carrier, why);
 	}
 }
 
@@ -145,38 +134,6 @@ static int write_map(struct fast *fast, const struct fast_ifaces *ifaces, struct
 	return 0;
 }
 
-/* ---- saying --------------------------------------------------------------------------------------------------- */
-
-static bool was_said(const struct fast *fast, const struct fast_iface *iface)
-{
-	for (size_t i = 0; i < fast->num_said; i++)
-		if (strcmp(fast->said[i].name, iface->name) == 0)
-			return strcmp(fast->said[i].why, iface->why) == 0;
-	return false;
-}
-
-/* Once, though everything is looked at again and again. */
-static void say(struct fast *fast, const struct fast_ifaces *ifaces)
-{
-	struct fast_said *said = calloc(ifaces->num + 1, sizeof(*said));
-	size_t num = 0;
-
-	for (size_t i = 0; said && i < ifaces->num; i++) {
-		const struct fast_iface *iface = &ifaces->at[i];
-
-		if (!iface->why[0] || !iface->worth_saying)
-			continue;
-		if (!was_said(fast, iface))
-			log_warn("%s: fast path: %s stays on tc: %s", fast->dataplane->instance->iface, iface->name,
-				 iface->why);
-		memcpy(said[num].name, iface->name, sizeof(said[num].name));
-		memcpy(said[num++].why, iface->why, sizeof(iface->why));
-	}
-	free(fast->said);
-	fast->said = said;
-	fast->num_said = num;
-}
-
 /* ---- all of it ------------------------------------------------------------------------------------------------ */
 
 static bool takes_part(const struct fast_ifaces *ifaces)
@@ -187,25 +144,69 @@ static bool takes_part(const struct fast_ifaces *ifaces)
 	return false;
 }
 
-static int run(struct fast *fast, const struct fast_ifaces *ifaces, struct fault *fault)
+/* A program that could not be loaded is not tried again and again: that takes the verifier a while. */
+static int load(struct fast *fast, __u32 external)
+{
+	int err;
+
+	if (*fast->unloadable.text && fast->unloadable_for == external)
+		return -ENOEXEC;
+	err = fast_hooks_load(&fast->hooks, external, &fast->unloadable);
+	if (!err)
+		fast->unloadable.text[0] = '\0';
+	fast->unloadable_for = external;
+	return err;
+}
+
+static void run(struct fast *fast, struct fast_ifaces *ifaces, struct fault *fault)
 {
 	__u32 external = fast->dataplane->table.header->ifindex;
-	int err = 0;
 
+	if (takes_part(ifaces) && load(fast, external))
+		fast_leave_out_all(ifaces, fast->unloadable.text);
 	if (takes_part(ifaces)) {
-		if (fast->hooks.external != external)
-			fast->num_refusals = 0;
-		err = fast_hooks_load(&fast->hooks, external, fault);
-		if (!err)
-			attach_all(fast, ifaces);
+		attach_all(fast, ifaces);
+		check_xmit(fast, ifaces);
+		fast_check_partners(ifaces, external);
 	}
-	fast_check_partners(ifaces, external);
-	if (!err && fast->hooks.programs)
-		err = write_map(fast, ifaces, fault);
-	if (err)
+	if (fast->hooks.programs && write_map(fast, ifaces, fault))
 		fast_leave_out_all(ifaces, fault->text);
 	detach_others(fast, ifaces);
-	return err;
+	fast_notes_write(&fast->notes, fast->dataplane->instance, ifaces, external);
+}
+
+/* Those that no driver could be meant with are not asked about theirs. */
+static bool is_worth_asking(const struct interfaces *wanted, const struct fast_ifaces *ifaces)
+{
+	for (size_t i = 0; i < ifaces->num; i++)
+		if (wanted->mode == INTERFACES_LIST || (wanted->mode == INTERFACES_AUTO && ifaces->at[i].on_bus))
+			return true;
+	return false;
+}
+
+static int read_all(const struct fast *fast, struct fast_ifaces *ret_ifaces)
+{
+	int err = fast_ifaces_read(fast->ask, ret_ifaces);
+
+	if (!err && is_worth_asking(&fast->wanted, ret_ifaces))
+		err = fast_ifaces_read_features(ret_ifaces);
+	return err ? err : fast_choose(fast->dataplane, ret_ifaces);
+}
+
+/* Once, though it is tried again and again. */
+static void complain(struct fast *fast, const struct fault *fault)
+{
+	if (*fault->text && strcmp(fast->complaint.text, fault->text) != 0)
+		log_warn("%s: fast path: %s; until that is done, its interfaces stay on tc",
+			 fast->dataplane->instance->iface, fault->text);
+	fast->complaint = *fault;
+}
+
+/* What has failed may be tried again. */
+static void forget(struct fast *fast)
+{
+	fast_refusals_clear(&fast->refusals);
+	fast->unloadable.text[0] = '\0';
 }
 
 static void look(struct fast *fast)
@@ -213,29 +214,27 @@ static void look(struct fast *fast)
 	const struct interfaces *wanted = &fast->dataplane->table.config.fast_path;
 	struct fast_ifaces ifaces = {};
 	struct fault fault = {};
-	int err = fast_ifaces_read(fast->ask, &ifaces);
+	int err;
 
 	if (memcmp(&fast->wanted, wanted, sizeof(*wanted)) != 0)
-		fast->num_refusals = 0;
+		forget(fast);
 	fast->wanted = *wanted;
-	if (!err)
-		err = fast_choose(fast->dataplane, &ifaces);
-	if (!err)
-		run(fast, &ifaces, &fault);
+	err = read_all(fast, &ifaces);
 	if (err)
-		log_warn("cannot read the interfaces of this machine: %s; the fast path stays as it is",
-			 strerror(-err));
+		fault_set_errno(&fault, -err, "cannot read the interfaces of this machine");
 	else
-		say(fast, &ifaces);
+		run(fast, &ifaces, &fault);
+	complain(fast, &fault);
 	free(ifaces.at);
 }
 
 void fast_start(struct fast *fast, const struct dataplane *dataplane, struct mnl_socket *ask)
 {
+	int err;
+
 	*fast = (struct fast){
 		.dataplane = dataplane,
 		.ask = ask,
-		.wanted = dataplane->table.config.fast_path,
 		.hooks = {
 			.instance = dataplane->instance,
 			.tc = dataplane_object(dataplane),
@@ -243,6 +242,12 @@ void fast_start(struct fast *fast, const struct dataplane *dataplane, struct mnl
 		},
 	};
 	WRITE_ONCE(dataplane->table.header->next_hop_until, ~0ull);
+	err = fast_notes_open(dataplane->instance, &fast->notes);
+	if (err)
+		log_warn("%s: fast path: cannot make a map of what there is to say about interfaces: %s; show "
+			 "fast-path says "
+			 "nothing of them",
+			 dataplane->instance->iface, strerror(-err));
 	look(fast);
 }
 
@@ -251,13 +256,25 @@ void fast_follow(struct fast *fast)
 	look(fast);
 }
 
+void fast_retry(struct fast *fast)
+{
+	forget(fast);
+	look(fast);
+}
+
+void fast_reload(struct fast *fast)
+{
+	fast_hooks_close(&fast->hooks);
+	fast->hooks.tc = dataplane_object(fast->dataplane);
+	fast->hooks.header = fast->dataplane->table.header;
+	fast_retry(fast);
+}
+
 void fast_close(struct fast *fast)
 {
 	fast_hooks_close(&fast->hooks);
+	fast_refusals_clear(&fast->refusals);
+	fast_notes_close(&fast->notes);
 	free(fast->map);
-	free(fast->refusal);
-	free(fast->said);
 	fast->map = NULL;
-	fast->refusal = NULL;
-	fast->said = NULL;
 }

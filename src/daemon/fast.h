@@ -5,35 +5,22 @@
 
 #include "dataplane.h"
 #include "fast_hook.h"
-#include "fast_iface.h"
 #include "fast_map.h"
+#include "fast_note.h"
+#include "fast_refusal.h"
 #include "netlink.h"
-
-/* What was said of an interface that stays on tc. */
-struct fast_said {
-	char name[IF_NAMESIZE];
-	char why[FAST_WHY];
-};
-
-/* An interface whose driver has refused; it is not asked again before something changes, for some drivers stop to look. */
-struct fast_refusal {
-	__u32 ifindex;
-	__u32 mtu;
-	__u32 xdp;
-	bool up;
-	char why[FAST_WHY];
-};
 
 struct fast {
 	const struct dataplane *dataplane; /* its configuration says what is wanted */
 	struct mnl_socket *ask;
 	struct fast_hooks hooks;
-	struct interfaces wanted; /* when this changes, everybody is asked again */
+	struct interfaces wanted; /* at the last look: when it changes, everybody is asked again */
 	struct fast_map *map;     /* in force; NULL: none was written yet */
-	struct fast_refusal *refusal;
-	size_t num_refusals;
-	struct fast_said *said;
-	size_t num_said;
+	struct fast_refusals refusals;
+	struct fast_notes notes;
+	struct fault complaint;  /* "" when all is well */
+	struct fault unloadable; /* why the program could not be loaded, or "" */
+	__u32 unloadable_for;    /* with this external interface */
 };
 
 /* Attaches wherever it is wanted and can be, and detaches where an earlier run had. What goes wrong is told, and the interface stays on
@@ -43,6 +30,12 @@ void fast_start(struct fast *fast, const struct dataplane *dataplane, struct mnl
 
 /* Interfaces may have come, gone or changed, or the configuration may be another. */
 void fast_follow(struct fast *fast);
+
+/* The same, and what has failed is tried again. */
+void fast_retry(struct fast *fast);
+
+/* The data plane has other maps now: loads the program with them, and puts it in the place of the one that is attached. */
+void fast_reload(struct fast *fast);
 
 /* What is attached stays. Takes one that was never started (all zero). */
 void fast_close(struct fast *fast);

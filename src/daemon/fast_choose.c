@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "fast_hook.h"
+#include "xdp_feature.h"
 
 /* What most drivers take that want a packet in one page: 4096 less headers and what the kernel keeps beside it. */
 #define USUAL_MTU 3046
@@ -52,9 +53,8 @@ static int add_unknown(const struct interfaces *list, struct fast_ifaces *ifaces
 			return -ENOMEM;
 		ifaces->at = more;
 		more += ifaces->num++;
-		*more = (struct fast_iface){ .asked_for = true, .worth_saying = true };
+		*more = (struct fast_iface){};
 		snprintf(more->name, sizeof(more->name), "%s", list->iface[i]);
-		refuse(more, "there is no such interface in this network namespace; `ip link` lists them");
 	}
 	return 0;
 }
@@ -84,27 +84,36 @@ static bool is_served(const struct instance *instances, int num, const char *nam
 	return false;
 }
 
-static bool is_asked_for(const struct interfaces *wanted, const struct fast_iface *iface, const char *own)
+/* By auto: a wire is plugged in. */
+static bool suits(const struct fast_iface *iface, const struct instance *instances, int num, const char *own)
 {
-	const struct fast_iface *carrier = iface->carrier;
-	struct instance *instances = NULL;
-	bool others;
-	int num;
+	return iface->carrier && iface->carrier->on_bus &&
+	       (strcmp(iface->name, own) == 0 || !is_served(instances, num, iface->name));
+}
 
-	switch ((enum interfaces_mode)wanted->mode) {
-	case INTERFACES_AUTO:
-		if (!carrier || !carrier->on_bus)
-			return false;
-		num = instance_list(&instances, &(struct fault){});
-		others = is_served(instances, num, iface->name) && strcmp(iface->name, own) != 0;
-		free(instances);
-		return !others;
-	case INTERFACES_OFF:
-		return false;
-	case INTERFACES_LIST:
-		return is_listed(wanted, iface->name) || (carrier && is_listed(wanted, carrier->name));
+static void ask_for(const struct interfaces *wanted, const char *own, const struct fast_ifaces *ifaces)
+{
+	struct instance *instances = NULL;
+	int num = wanted->mode == INTERFACES_AUTO ? instance_list(&instances, &(struct fault){}) : 0;
+
+	for (struct fast_iface *iface = ifaces->at; iface < ifaces->at + ifaces->num; iface++) {
+		const struct fast_iface *carrier = iface->carrier;
+
+		if (wanted->mode == INTERFACES_AUTO) {
+			iface->asked_for = suits(iface, instances, num, own);
+		} else {
+			iface->asked_for =
+				is_listed(wanted, iface->name) || (carrier && is_listed(wanted, carrier->name));
+			iface->worth_saying = iface->asked_for;
+		}
+		if (!iface->asked_for)
+			refuse(iface, wanted->mode == INTERFACES_AUTO
+					      ? "auto takes devices on a bus (PCI, USB, virtio) and their VLANs that "
+						"no other instance "
+						"serves; --fast-path with a list takes what it names"
+					      : "--fast-path does not list it");
 	}
-	return false;
+	free(instances);
 }
 
 /* ---- who can -------------------------------------------------------------------------------------------------- */
@@ -119,7 +128,23 @@ static const struct fast_iface *find_rival(const struct fast_ifaces *ifaces, con
 	return NULL;
 }
 
-static void check(const struct instance *own, const struct fast_ifaces *ifaces, struct fast_iface *iface)
+/* What can be told before its driver is asked; whether it takes redirected frames, some tell only once the program is there. */
+static bool check_features(enum interfaces_mode mode, const struct fast_iface *carrier, struct fast_iface *iface)
+{
+	if (!carrier->knows_features && mode == INTERFACES_AUTO)
+		refuse(iface,
+		       "kernels before 6.3 do not tell what its driver can do; --fast-path with a list tries it");
+	else if (carrier->knows_features && !(carrier->features & XDP_FEATURE_BASIC))
+		refuse(iface, "the driver of %s has no native XDP; another driver, or a later kernel, may",
+		       carrier->name);
+	else if (carrier->knows_features && !(carrier->features & XDP_FEATURE_REDIRECT))
+		refuse(iface, "the driver of %s cannot redirect from XDP; another driver, or a later kernel, may",
+		       carrier->name);
+	return iface->takes_part;
+}
+
+static void check(enum interfaces_mode mode, const struct instance *own, const struct fast_ifaces *ifaces,
+		  struct fast_iface *iface)
 {
 	const struct fast_iface *carrier = iface->carrier, *rival;
 
@@ -140,6 +165,8 @@ static void check(const struct instance *own, const struct fast_ifaces *ifaces, 
 	} else if (iface->vlan_priorities) {
 		refuse(iface, "it maps priorities of packets to those of VLAN tags, which xdp does not; a VLAN without "
 			      "egress-qos-map would work");
+	} else if (!check_features(mode, carrier, iface)) {
+		;
 	} else if (carrier->xdp && carrier->xdp != fast_hook_program(own, carrier->ifindex)) {
 		refuse(iface,
 		       "an XDP program that is not ours is attached to %s (id %u), and is not replaced; `ip link set "
@@ -163,15 +190,12 @@ int fast_choose(const struct dataplane *dataplane, struct fast_ifaces *ifaces)
 	if (err)
 		return err;
 	find_carriers(ifaces);
-	for (size_t i = 0; i < ifaces->num; i++) {
-		struct fast_iface *iface = &ifaces->at[i];
-
+	ask_for(wanted, own->iface, ifaces);
+	for (struct fast_iface *iface = ifaces->at; iface < ifaces->at + ifaces->num; iface++) {
 		if (!iface->ifindex)
-			continue;
-		iface->asked_for = is_asked_for(wanted, iface, own->iface);
-		iface->worth_saying = wanted->mode == INTERFACES_LIST;
-		if (iface->asked_for)
-			check(own, ifaces, iface);
+			refuse(iface, "there is no such interface in this network namespace; `ip link` lists them");
+		else if (iface->asked_for)
+			check(wanted->mode, own, ifaces, iface);
 	}
 	fast_check_partners(ifaces, dataplane->table.header->ifindex);
 	return 0;
@@ -179,11 +203,20 @@ int fast_choose(const struct dataplane *dataplane, struct fast_ifaces *ifaces)
 
 /* ---- who is left ---------------------------------------------------------------------------------------------- */
 
-void fast_leave_out_all(const struct fast_ifaces *ifaces, const char *why)
+static void leave_out_all(const struct fast_ifaces *ifaces, const char *why)
 {
 	for (size_t i = 0; i < ifaces->num; i++)
 		if (ifaces->at[i].takes_part)
 			refuse(&ifaces->at[i], "%s", why);
+}
+
+void fast_leave_out_all(const struct fast_ifaces *ifaces, const char *why)
+{
+	for (size_t i = 0; i < ifaces->num; i++)
+		if (ifaces->at[i].takes_part) {
+			refuse(&ifaces->at[i], "%s", why);
+			ifaces->at[i].worth_saying = true;
+		}
 }
 
 void fast_leave_out(const struct fast_ifaces *ifaces, const struct fast_iface *carrier, const char *why)
@@ -209,8 +242,29 @@ void fast_check_partners(const struct fast_ifaces *ifaces, __u32 external)
 				   "no interface that leads inside takes part, so that there is nowhere to send "
 				   "to; one more that can would do");
 	else
-		fast_leave_out_all(ifaces, "the external interface takes no part, so that there is nowhere to send to; "
-					   "with it this one can");
+		leave_out_all(ifaces, "the external interface takes no part, so that there is nowhere to send to; "
+				      "with it this one can");
+}
+
+bool fast_lacks_xmit(const struct fast_iface *carrier)
+{
+	return carrier->knows_features && !(carrier->features_now & XDP_FEATURE_XMIT);
+}
+
+void fast_explain_no_xmit(const struct fast_iface *carrier, char why[FAST_WHY])
+{
+	if (strcmp(carrier->kind, "veth") == 0)
+		snprintf(why, FAST_WHY,
+			 "%s takes redirected frames only while its peer receives by NAPI; `ethtool -K PEER gro on` or "
+			 "an "
+			 "XDP program at the peer would do",
+			 carrier->name);
+	else
+		snprintf(why, FAST_WHY,
+			 "the driver of %s takes no redirected frames; another driver, more queues or a later kernel "
+			 "may "
+			 "do",
+			 carrier->name);
 }
 
 void fast_explain_refusal(const struct fast_iface *carrier, int err, const char *words, char why[FAST_WHY])

@@ -18,6 +18,10 @@ void fast_check_partners(const struct fast_ifaces *ifaces, __u32 external);
 void fast_leave_out(const struct fast_ifaces *ifaces, const struct fast_iface *carrier, const char *why);
 void fast_leave_out_all(const struct fast_ifaces *ifaces, const char *why);
 
+/* Whether a driver that runs the program says that it takes no redirected frames. */
+bool fast_lacks_xmit(const struct fast_iface *carrier);
+void fast_explain_no_xmit(const struct fast_iface *carrier, char why[FAST_WHY]);
+
 /* "tried this: what the kernel says; what would work" */
 void fast_explain_refusal(const struct fast_iface *carrier, int err, const char *words, char why[FAST_WHY]);
 

@@ -116,7 +116,12 @@ int fast_hooks_load(struct fast_hooks *hooks, __u32 external, struct fault *faul
 		return 0;
 	err = load(hooks, external, &programs);
 	if (err)
-		return fault_set_errno(fault, -err, "cannot load the XDP program");
+		return fault_set(fault, -err, "the XDP program could not be loaded: %s; %s", strerror(-err),
+				 err == -EPERM || err == -EACCES ? "CAP_BPF and CAP_NET_ADMIN would be needed, and a "
+								   "verifier that agrees (BAUTA_DEBUG=1 shows "
+								   "what it says)"
+				 : err == -ENOMEM ? "more memory would be needed (maps of 2 MB, and RLIMIT_MEMLOCK)"
+						  : "BAUTA_DEBUG=1 shows what the kernel says");
 	fast_hooks_close(hooks);
 	hooks->programs = programs;
 	hooks->external = external;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "addr.h"
+#include "xdp_feature.h"
 
 #define MAX_TRIES 16 /* a dump that changes happened under is taken again */
 #define VLAN_MASK 0x0fff
@@ -146,6 +147,27 @@ int fast_ifaces_read(struct mnl_socket *socket, struct fast_ifaces *ret_ifaces)
 		err = netlink_ask(socket, request, take_link, ret_ifaces);
 	}
 	return err;
+}
+
+int fast_ifaces_read_features(struct fast_ifaces *ifaces)
+{
+	struct xdp_features *list;
+	int num = xdp_features_read(&list);
+
+	if (num < 0)
+		return num == -EOPNOTSUPP ? 0 : num;
+	for (int i = 0; i < num; i++) {
+		struct fast_iface *iface = fast_ifaces_find(ifaces, list[i].ifindex);
+
+		if (!iface)
+			continue;
+		if (!iface->knows_features)
+			iface->features = list[i].features;
+		iface->features_now = list[i].features;
+		iface->knows_features = true;
+	}
+	free(list);
+	return 0;
 }
 
 struct fast_iface *fast_ifaces_find(const struct fast_ifaces *ifaces, __u32 ifindex)

@@ -11,8 +11,6 @@
 #include "contract.h"
 #include "netlink.h"
 
-#define FAST_WHY 320
-
 struct fast_iface {
 	__u32 ifindex;
 	__u32 mtu;
@@ -28,8 +26,11 @@ struct fast_iface {
 	bool loopback;
 	bool up;
 	bool has_master;
-	bool on_bus;    /* a device of some bus stands behind it: PCI, USB, virtio */
-	bool has_upper; /* VLANs stand upon it */
+	bool knows_features;
+	__u64 features;     /* enum xdp_feature, if the kernel tells: at the first reading */
+	__u64 features_now; /* at the last: some drivers can do more once a program is there */
+	bool on_bus;        /* a device of some bus stands behind it: PCI, USB, virtio */
+	bool has_upper;     /* VLANs stand upon it */
 
 	/* What is decided about it (fast.c). */
 	struct fast_iface *carrier; /* whose driver runs the program: itself, or what a VLAN stands on */
@@ -47,6 +48,9 @@ struct fast_ifaces {
 
 /* The caller frees `at`. 0 or -errno. */
 int fast_ifaces_read(struct mnl_socket *socket, struct fast_ifaces *ret_ifaces);
+
+/* Asks the kernel what their drivers can do; where it does not tell, nothing is known. 0 or -errno. */
+int fast_ifaces_read_features(struct fast_ifaces *ifaces);
 
 struct fast_iface *fast_ifaces_find(const struct fast_ifaces *ifaces, __u32 ifindex);
 struct fast_iface *fast_ifaces_named(const struct fast_ifaces *ifaces, const char *name);

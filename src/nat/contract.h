@@ -25,6 +25,7 @@
  * fast_exits hash ifindex -> exit    daemon                     xdp                   daemon
  * fast_ports device map              daemon                     xdp                   daemon
  * fast_counters per-CPU array        xdp                        CLI                   -
+ * fast_notes hash 0, 1, … -> note    daemon                     CLI                   daemon
  *
  * Addresses and ports are in network order wherever the type says __be; everything else is in host order.
  */
@@ -613,6 +614,19 @@ struct fast_exit {
 	__be16 vlan_proto; /* of the tag to be put on; 0: none */
 	__be16 vlan;
 };
+
+/* What the daemon says of an interface, for those who ask. */
+#define MAX_FAST_NOTE 1024
+#define FAST_WHY 360
+
+struct fast_note {
+	char iface[IFACE_NAME];
+	__u8 role; /* enum fast_role; FAST_NONE: there is no such interface */
+	__u8 runs; /* it takes part: xdp runs there, or below */
+	__u8 unused[6];
+	char why[FAST_WHY]; /* it does not */
+};
+_Static_assert(sizeof(struct fast_note) == 384, "no padding");
 
 /* What xdp did with a frame: each is counted under exactly one. What it gives to the stack, unchanged, tc sees and counts. */
 enum fast_reason {

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Notes about interfaces. */
+#include "fast_note.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "log.h"
+
+#define MAP "fast_notes"
+
+int fast_notes_open(const struct instance *instance, struct fast_notes *ret_notes)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+	char path[PIN_PATH];
+	int err = 0, fd = bpf_obj_get(instance_pin(instance, MAP, path));
+
+	if (fd >= 0 && (bpf_obj_get_info_by_fd(fd, &info, &len) || info.value_size != sizeof(struct fast_note))) {
+		close(fd); /* another version's */
+		unlink(path);
+		fd = -1;
+	}
+	if (fd < 0) {
+		fd = bpf_map_create(BPF_MAP_TYPE_HASH, MAP, sizeof(__u32), sizeof(struct fast_note), MAX_FAST_NOTE,
+				    &opts);
+		err = fd < 0 ? -errno : bpf_obj_pin(fd, path);
+	}
+	if (err && fd >= 0)
+		close(fd);
+	*ret_notes = (struct fast_notes){ .fd = err ? -1 : fd };
+	return err;
+}
+
+void fast_notes_close(struct fast_notes *notes)
+{
+	if (notes->fd > 0)
+		close(notes->fd);
+	free(notes->note);
+	*notes = (struct fast_notes){};
+}
+
+static void take(const struct fast_iface *iface, __u32 external, struct fast_note *note)
+{
+	memcpy(note->iface, iface->name, sizeof(note->iface));
+	memcpy(note->why, iface->why, sizeof(note->why));
+	note->runs = iface->takes_part;
+	if (iface->ifindex)
+		note->role = iface->ifindex == external ? FAST_EXTERNAL : FAST_INTERNAL;
+}
+
+static const struct fast_note *find(const struct fast_notes *notes, const char *name)
+{
+	for (__u32 i = 0; i < notes->num; i++)
+		if (strcmp(notes->note[i].iface, name) == 0)
+			return &notes->note[i];
+	return NULL;
+}
+
+/* Once, though everything is looked at again and again. */
+static void say(const struct fast_notes *notes, const struct instance *instance, const struct fast_iface *iface)
+{
+	const struct fast_note *before = find(notes, iface->name);
+
+	if (iface->worth_saying && iface->why[0] && !(before && strcmp(before->why, iface->why) == 0))
+		log_warn("%s: fast path: %s stays on tc: %s", instance->iface, iface->name, iface->why);
+}
+
+static bool is_same(const struct fast_notes *notes, const struct fast_note *note, __u32 num)
+{
+	return notes->note && notes->num == num && memcmp(notes->note, note, num * sizeof(*note)) == 0;
+}
+
+void fast_notes_write(struct fast_notes *notes, const struct instance *instance, const struct fast_ifaces *ifaces,
+		      __u32 external)
+{
+	struct fast_note *note = calloc(ifaces->num + 1, sizeof(*note));
+	__u32 num = 0;
+
+	if (!note)
+		return;
+	for (size_t i = 0; i < ifaces->num; i++) {
+		const struct fast_iface *iface = &ifaces->at[i];
+
+		say(notes, instance, iface);
+		if (!iface->loopback && num < MAX_FAST_NOTE)
+			take(iface, external, &note[num++]);
+	}
+	if (is_same(notes, note, num)) {
+		free(note);
+		return;
+	}
+	for (__u32 i = 0; i < num; i++)
+		bpf_map_update_elem(notes->fd, &i, &note[i], BPF_ANY);
+	for (__u32 i = num; bpf_map_delete_elem(notes->fd, &i) == 0; i++)
+		;
+	free(notes->note);
+	notes->note = note;
+	notes->num = num;
+}
