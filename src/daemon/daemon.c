@@ -373,7 +373,7 @@ static int start(struct daemon *daemon, struct fault *fault)
 	if (!err) {
 		attach_sockets(daemon);
 		inner_start(&daemon->inner, &daemon->dataplane, daemon->follow.ask);
-		fast_start(&daemon->fast, &daemon->dataplane, daemon->follow.ask);
+		fast_start(&daemon->fast, &daemon->dataplane, daemon->follow.ask, daemon->base);
 	}
 	/* what was bound since then, and before the hooks that note it */
 	if (!err && daemon->settings->borrow)
@@ -402,6 +402,7 @@ static int finish(struct daemon *daemon, bool keep, struct fault *fault)
 	for (int i = 0; i < NUM_WATCH; i++)
 		if (daemon->watch[i])
 			event_free(daemon->watch[i]);
+	fast_close(&daemon->fast);
 	event_log_close(daemon->log);
 	event_socket_close(daemon->socket);
 	if (daemon->base) {
@@ -413,7 +414,6 @@ static int finish(struct daemon *daemon, bool keep, struct fault *fault)
 	sweep_close(&daemon->sweep);
 	if (daemon->lock >= 0 && !keep)
 		err = dataplane_remove(&daemon->instance, &found, fault);
-	fast_close(&daemon->fast);
 	inner_close(&daemon->inner);
 	dataplane_close(&daemon->dataplane);
 	follow_close(&daemon->follow);

@@ -88,14 +88,6 @@ static void detach_others(const struct fast *fast, const struct fast_ifaces *ifa
 
 /* ---- the maps ------------------------------------------------------------------------------------------------- */
 
-/* Whatever sessions remember of their ways is void: interfaces or tags may be others. */
-static void forget_ways(struct header *header)
-{
-	__u32 next = header->next_hop_generation + 1;
-
-	WRITE_ONCE(header->next_hop_generation, next < NEXT_HOP_GENERATIONS ? next : 1);
-}
-
 static void tell_what_runs(const struct fast *fast, const struct fast_ifaces *ifaces)
 {
 	char names[200] = "";
@@ -123,7 +115,7 @@ static int write_map(struct fast *fast, const struct fast_ifaces *ifaces, struct
 		return 0;
 	}
 	err = fast_map_write(&fast->hooks, map, fault);
-	forget_ways(fast->dataplane->table.header);
+	next_hops_change(fast->next_hops);
 	if (err) {
 		free(map);
 		return err;
@@ -144,6 +136,15 @@ static bool takes_part(const struct fast_ifaces *ifaces)
 	return false;
 }
 
+/* What xdp remembers is true only while somebody watches. */
+static int watch_next_hops(struct fast *fast, struct fault *fault)
+{
+	if (fast->next_hops)
+		return 0;
+	return next_hops_open(fast->base, fast->dataplane, fast_hooks_map(&fast->hooks, "next_hops"), &fast->next_hops,
+			      fault);
+}
+
 /* A program that could not be loaded is not tried again and again: that takes the verifier a while. */
 static int load(struct fast *fast, __u32 external)
 {
@@ -152,6 +153,8 @@ static int load(struct fast *fast, __u32 external)
 	if (*fast->unloadable.text && fast->unloadable_for == external)
 		return -ENOEXEC;
 	err = fast_hooks_load(&fast->hooks, external, &fast->unloadable);
+	if (!err)
+		err = watch_next_hops(fast, &fast->unloadable);
 	if (!err)
 		fast->unloadable.text[0] = '\0';
 	fast->unloadable_for = external;
@@ -228,20 +231,20 @@ static void look(struct fast *fast)
 	free(ifaces.at);
 }
 
-void fast_start(struct fast *fast, const struct dataplane *dataplane, struct mnl_socket *ask)
+void fast_start(struct fast *fast, const struct dataplane *dataplane, struct mnl_socket *ask, struct event_base *base)
 {
 	int err;
 
 	*fast = (struct fast){
 		.dataplane = dataplane,
 		.ask = ask,
+		.base = base,
 		.hooks = {
 			.instance = dataplane->instance,
 			.tc = dataplane_object(dataplane),
 			.header = dataplane->table.header,
 		},
 	};
-	WRITE_ONCE(dataplane->table.header->next_hop_until, ~0ull);
 	err = fast_notes_open(dataplane->instance, &fast->notes);
 	if (err)
 		log_warn("%s: fast path: cannot make a map of what there is to say about interfaces: %s; show "
@@ -264,6 +267,8 @@ void fast_retry(struct fast *fast)
 
 void fast_reload(struct fast *fast)
 {
+	next_hops_close(fast->next_hops);
+	fast->next_hops = NULL;
 	fast_hooks_close(&fast->hooks);
 	fast->hooks.tc = dataplane_object(fast->dataplane);
 	fast->hooks.header = fast->dataplane->table.header;
@@ -272,9 +277,11 @@ void fast_reload(struct fast *fast)
 
 void fast_close(struct fast *fast)
 {
+	next_hops_close(fast->next_hops);
 	fast_hooks_close(&fast->hooks);
 	fast_refusals_clear(&fast->refusals);
 	fast_notes_close(&fast->notes);
 	free(fast->map);
+	fast->next_hops = NULL;
 	fast->map = NULL;
 }

@@ -9,10 +9,13 @@
 #include "fast_note.h"
 #include "fast_refusal.h"
 #include "netlink.h"
+#include "next_hop.h"
 
 struct fast {
 	const struct dataplane *dataplane; /* its configuration says what is wanted */
 	struct mnl_socket *ask;
+	struct event_base *base;
+	struct next_hops *next_hops; /* NULL: not watched, because nothing runs */
 	struct fast_hooks hooks;
 	struct interfaces wanted; /* at the last look: when it changes, everybody is asked again */
 	struct fast_map *map;     /* in force; NULL: none was written yet */
@@ -26,7 +29,7 @@ struct fast {
 /* Attaches wherever it is wanted and can be, and detaches where an earlier run had. What goes wrong is told, and the interface stays on
  * tc, which does everything.
  */
-void fast_start(struct fast *fast, const struct dataplane *dataplane, struct mnl_socket *ask);
+void fast_start(struct fast *fast, const struct dataplane *dataplane, struct mnl_socket *ask, struct event_base *base);
 
 /* Interfaces may have come, gone or changed, or the configuration may be another. */
 void fast_follow(struct fast *fast);
@@ -37,7 +40,9 @@ void fast_retry(struct fast *fast);
 /* The data plane has other maps now: loads the program with them, and puts it in the place of the one that is attached. */
 void fast_reload(struct fast *fast);
 
-/* What is attached stays. Takes one that was never started (all zero). */
+/* What is attached stays, and gives all packets to the stack from here on. To be called before `base` is freed. Takes one that was
+ * never started (all zero).
+ */
 void fast_close(struct fast *fast);
 
 #endif

@@ -41,15 +41,25 @@ struct clock clock_make(__u32 hz, __u32 factor, __u64 jiffies, __u64 mono_ns)
 	return clock;
 }
 
-__u32 clock_at(const struct clock *clock, __u64 mono_ns)
+static __u64 ticks_at(const struct clock *clock, __u64 mono_ns)
 {
 	__s64 tick_ns = (NS_PER_S + clock->hz / 2) / clock->hz;
 	__s64 passed_ns = mono_ns - clock->base_mono_ns;
 
-	return ((clock->base_jiffies + passed_ns / tick_ns) * clock->mult) >> CLOCK_SHIFT;
+	return clock->base_jiffies + passed_ns / tick_ns;
+}
+
+__u32 clock_at(const struct clock *clock, __u64 mono_ns)
+{
+	return (ticks_at(clock, mono_ns) * clock->mult) >> CLOCK_SHIFT;
 }
 
 __u32 clock_now(const struct clock *clock)
 {
 	return clock_at(clock, clock_read_mono_ns());
+}
+
+__u64 clock_ticks(const struct clock *clock)
+{
+	return ticks_at(clock, clock_read_mono_ns());
 }

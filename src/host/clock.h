@@ -20,4 +20,7 @@ struct clock clock_make(__u32 hz, __u32 factor, __u64 jiffies, __u64 mono_ns);
 __u32 clock_at(const struct clock *clock, __u64 mono_ns);
 __u32 clock_now(const struct clock *clock);
 
+/* jiffies64, now. */
+__u64 clock_ticks(const struct clock *clock);
+
 #endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Watching over a neighbour that the fast path sends to. The kernel does not know that it is in use, and would believe in it for minutes
+ * after it is gone. So it is asked twice a second, and given up when it has not answered three times in half a second.
+ *
+ * Who was given up and then is found at the same place is slow, or does not answer to what is sent to it alone: it is asked ever more
+ * seldom, until it answers.
+ */
+#ifndef BAUTA_VIGIL_H
+#define BAUTA_VIGIL_H
+
+#include "neighbour.h"
+
+#define VIGIL_MS 500
+#define VIGIL_MAX_MS 32000
+#define VIGIL_PATIENCE_MS 150
+#define VIGIL_TRIES 3
+#define VIGIL_ASKS_PER_S 64 /* of all neighbours together: when they are many, each is asked more seldom */
+
+struct vigil {
+	struct neighbour neighbour;
+	__u64 used_ms; /* when it was last seen to be in use */
+	__u64 next_ms; /* when there is something to do */
+	__u32 pause_ms;
+	__u32 tries; /* without an answer so far; 0: it is not being asked */
+	bool known;  /* `neighbour` is what the kernel knows */
+	bool given_up;
+	__u8 given_up_mac[MAC_LEN];
+};
+
+enum vigil_step {
+	VIGIL_WAIT,
+	VIGIL_ASK,
+	VIGIL_GIVE_UP,
+};
+
+/* What is to be done now; then it counts as done. `num`: neighbours that are watched over. */
+enum vigil_step vigil_step(struct vigil *vigil, __u32 num, __u64 now_ms);
+
+/* What the kernel knows of it now. */
+void vigil_hear(struct vigil *vigil, const struct neighbour *neighbour, __u64 now_ms);
+
+#endif
