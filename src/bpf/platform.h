@@ -61,6 +61,14 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1); /* a bit for each bucket of the store: set before load */
+	__type(key, __u32);
+	__type(value, __u64);
+} dirty SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, NUM_STRIPES);
 	__type(key, __u32);
 	__type(value, struct stripe);
@@ -117,6 +125,11 @@ static __always_inline const volatile struct store_shape *platform_shape(void)
 static __always_inline struct bucket *platform_bucket(__u32 index)
 {
 	return bpf_map_lookup_elem(&store, &index);
+}
+
+static __always_inline __u64 *platform_dirty(__u32 word)
+{
+	return bpf_map_lookup_elem(&dirty, &word);
 }
 
 static __always_inline struct header *platform_header(void)

@@ -173,6 +173,8 @@ int bauta_sweep(struct __sk_buff *skb)
 
 	if (!sweep.cfg || bpf_skb_load_bytes(skb, 0, &head, sizeof(head)) || head.num > SWEEP_BATCH)
 		return 0;
+	if (head.store_id != shape.store_id || !store_is_writable())
+		return 0;
 	sweep.op = head.op;
 	bpf_loop(head.num, sweep_step, &sweep, 0);
 	return sweep.num_removed;

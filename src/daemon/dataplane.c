@@ -39,8 +39,8 @@
 
 /* What outlives a run. The header is the last to be pinned. Other maps are each load's own. */
 static const char *const pinned_map[] = {
-	"store",  "locks",    "config", "pools",    "crowds", "host_ports", "quotas", "counters",
-	"limits", "gateways", "events", "failures", "idents", "stages",     "header",
+	"store",    "dirty",  "locks",    "config", "pools",    "crowds", "host_ports", "quotas",
+	"counters", "limits", "gateways", "events", "failures", "idents", "stages",     "header",
 };
 
 #define NUM_PINNED_MAP (sizeof(pinned_map) / sizeof(pinned_map[0]))
@@ -125,7 +125,7 @@ static int check_memory(__u32 num_sessions, __u64 bytes, struct fault *fault)
 
 static int choose_shape(__u32 num_sessions, struct store_shape *ret_shape, struct fault *fault)
 {
-	struct store_shape shape;
+	struct store_shape shape = {};
 	int err;
 
 	if (num_sessions > MAX_SESSIONS)
@@ -286,6 +286,8 @@ static int create(struct dataplane *dataplane, const struct dataplane_wish *wish
 	if (err)
 		return err;
 	bpf_map__set_max_entries(dataplane->programs->maps.store, shape.num_buckets + shape.num_stash);
+	bpf_map__set_max_entries(dataplane->programs->maps.dirty,
+				 (shape.num_buckets + shape.num_stash + DIRTY_BITS - 1) / DIRTY_BITS);
 	bpf_map__set_max_entries(dataplane->programs->maps.pools, count_pool_addrs(wish) * NUM_SPACE);
 	err = load(dataplane, &shape, &clock, wish->l2_len, fault);
 	if (!err)
@@ -308,7 +310,8 @@ static bool fits(struct bpf_map *map, int fd)
 	struct bpf_map_info info = {};
 	__u32 len = sizeof(info);
 	/* clang and the kernel agree on the size; the number of buckets and of pools is the table's own affair */
-	bool sized = strcmp(bpf_map__name(map), "store") != 0 && strcmp(bpf_map__name(map), "pools") != 0;
+	bool sized = strcmp(bpf_map__name(map), "store") != 0 && strcmp(bpf_map__name(map), "dirty") != 0 &&
+		     strcmp(bpf_map__name(map), "pools") != 0;
 
 	return bpf_obj_get_info_by_fd(fd, &info, &len) == 0 && info.type == bpf_map__type(map) &&
 	       info.key_size == bpf_map__key_size(map) && info.value_size == bpf_map__value_size(map) &&

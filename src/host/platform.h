@@ -45,7 +45,9 @@ struct stripe {
  */
 struct platform {
 	struct header *header;
-	struct bucket *bucket; /* header->shape.num_buckets + num_stash of them */
+	const struct store_shape *shape; /* NULL: the header's */
+	struct bucket *bucket;           /* shape->num_buckets + num_stash of them */
+	__u64 *dirty;                    /* a bit for each; NULL: there are none */
 	struct config *config;
 	struct stripe *stripe; /* NUM_STRIPES of them */
 	struct pool *pool;     /* num_pools of them; NULL: there are none */
@@ -65,14 +67,19 @@ extern __thread struct platform platform;
 static __always_inline const volatile struct store_shape *platform_shape(void)
 {
 	assert(platform.header); /* whoever looks into a table has opened it */
-	return &platform.header->shape;
+	return platform.shape ? platform.shape : &platform.header->shape;
 }
 
 static __always_inline struct bucket *platform_bucket(__u32 index)
 {
-	const struct store_shape *shape = &platform.header->shape;
+	const volatile struct store_shape *shape = platform_shape();
 
 	return index < shape->num_buckets + shape->num_stash ? &platform.bucket[index] : NULL;
+}
+
+static __always_inline __u64 *platform_dirty(__u32 word)
+{
+	return platform.dirty ? &platform.dirty[word] : NULL;
 }
 
 static __always_inline struct header *platform_header(void)

@@ -93,6 +93,9 @@ const struct reason_text reason_text[] = {
 	[DROPPED_RACE] =
 		PLAIN("race",
 		      "two packets asked for the same new session at the same moment; the sender will repeat this one"),
+	[DROPPED_RESIZE] = PLAIN(
+		"resize", "the first packet of a session in the moment in which the table is exchanged for one of "
+			  "another size; the sender will repeat this one"),
 	[DROPPED_REWRITE] =
 		TO_DO("rewrite", "the kernel could not give write access to the packet", "see whether memory is short"),
 	[REFUSED_PROTOCOL] = TO_DO("protocol", "from inside, of a protocol other than TCP, UDP and ICMP",

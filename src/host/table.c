@@ -234,7 +234,7 @@ int table_refresh(struct table *table, struct fault *fault)
 
 __u32 table_num_entries(void)
 {
-	const struct store_shape *shape = &platform.header->shape;
+	const volatile struct store_shape *shape = platform_shape();
 
 	return (shape->num_buckets + shape->num_stash) * BUCKET_ENTRIES;
 }
@@ -298,6 +298,7 @@ static bool read_pair(__u32 index, struct row *ret_row)
 		.out_life = inbound ? twin_copy.life : copy.life,
 		.in_life = inbound ? copy.life : twin_copy.life,
 		.refs = inbound ? twin_copy.refs : copy.refs,
+		.first = inbound ? copy.refs : twin_copy.refs,
 	};
 	return true;
 }

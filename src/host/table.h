@@ -64,7 +64,8 @@ struct row {
 	__u32 in_index;
 	__u32 out_life;
 	__u32 in_life;
-	__u32 refs; /* of a mapping */
+	__u32 refs;  /* of a mapping or permit; of a session: nothing that is to be kept */
+	__u32 first; /* of a mapping: the remote that needs no permit; else as above */
 };
 
 /* Opens the pins. Refuses a table of another layout version (-EPROTO). Fills `platform` of this thread, so that

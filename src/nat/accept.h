@@ -108,6 +108,8 @@ SLOW_PATH enum reason accept_create(const struct packet *pkt, struct endpoint *r
 
 	if (!search || !header || !pkt || !ret_new)
 		return DROPPED_REWRITE;
+	if (!store_is_writable())
+		return DROPPED_RESIZE;
 	search->refused = search->session;
 	/* what has expired and was not swept gives way, so that nothing depends on the daemon */
 	if (!accept_has_room(header) && !create_end_expired(search, ENTRY_INBOUND))

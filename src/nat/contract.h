@@ -3,6 +3,7 @@
  *
  * map       type                     who writes                 who reads             who deletes
  * store     array of bucket, mmap    hooks, sweep               hooks, daemon, CLI    sweep, flush, insert (expired ones)
+ * dirty     array of u64, mmap       hooks, sweep; daemon       daemon                daemon
  * locks     array of stripe          hooks, sweep               -                     -
  * header    array[1], mmap           daemon; hooks (counts)     hooks, daemon, CLI    -
  * config    array[2]                 daemon                     hooks, CLI            -
@@ -36,7 +37,7 @@
 #include <stddef.h>
 
 /* Changes with every change of a pinned record: a daemon never adopts a table that it would misread. */
-#define LAYOUT_VERSION 4
+#define LAYOUT_VERSION 5
 #define LAYOUT_MAGIC 0x61747561 /* "auta" */
 
 /* ---- the store ------------------------------------------------------------------------------------------------ */
@@ -141,13 +142,26 @@ _Static_assert(sizeof(struct bucket) == 128, "a bucket is two cache lines");
 #define NUM_STRIPES (NUM_PAIR_STRIPES + NUM_CROWD_SET)
 #define HASH_KEYS 4
 
-/* The shape of the table and the secret of its hash: fixed from creation, and constant in the loaded programs. */
+/* The shape of a store, constant in the loaded programs, and the secret of the hash, which is that of all stores of an instance. */
 struct store_shape {
 	__u32 num_buckets; /* addressed by the hash */
 	__u32 num_stash;   /* buckets behind them, for entries that found no room in their two */
 	__u32 capacity;    /* sessions that it was made for */
+	__u32 store_id;    /* which map: the kernel's number of it, never STORE_NONE */
 	__u32 hash_key[HASH_KEYS];
 };
+
+/* A bit in the map `dirty` for each bucket of the store. */
+#define DIRTY_BITS 64
+
+/* While a store of another size is made and takes the place of this one (src/daemon/resize.h). */
+enum resize {
+	RESIZE_NONE,
+	RESIZE_COPYING, /* whoever changes more than a life word of an outbound entry sets the bit of its bucket in `dirty` */
+	RESIZE_FROZEN, /* the same; and no new program begins to do that (header.writable) */
+};
+
+#define STORE_NONE 0xffffffffu
 
 /* ---- clock ---------------------------------------------------------------------------------------------------- */
 
@@ -225,6 +239,7 @@ enum reason {
 	DROPPED_MULTICAST,
 	DROPPED_MARTIAN,
 	DROPPED_RACE,
+	DROPPED_RESIZE,
 	DROPPED_REWRITE,
 	REFUSED_PROTOCOL,
 	REFUSED_HOPS,
@@ -265,6 +280,12 @@ struct header {
 	 * nothing may be sent past the stack.
 	 */
 	__u64 next_hop_until;
+	__u32 resize;              /* enum resize */
+	/* store_id of the store where entries come, go and move; STORE_NONE: nowhere. A program of another store leaves it alone. */
+	__u32 writable;
+	__u32 next_stashed; /* how many of num_stashed are entries of the store that is to come */
+	/* Of the store that is to come, or that has come. The one that is pinned counts, be it this or `shape`. */
+	struct store_shape next_shape;
 	/* Whose they are; 0: nobody's. An address keeps its pools while it has mappings. */
 	__be32 pool_addr[MAX_EXTERNAL];
 	/* counted by all writers, atomically */
@@ -745,7 +766,8 @@ enum sweep_op {
 struct sweep_head {
 	__u32 op; /* enum sweep_op */
 	__u32 num;
-	__u32 unused[2];
+	__u32 store_id; /* of the store that the indexes are of: the program of another does nothing */
+	__u32 unused;
 };
 
 struct sweep_request {

@@ -24,6 +24,7 @@ enum create_result {
 	CREATE_EXISTS,  /* somebody else created it a moment ago, or was faster each time */
 	CREATE_NO_PORT, /* every tuple has an owner */
 	CREATE_NO_ROOM, /* the table is full */
+	CREATE_FROZEN,  /* the table is being exchanged */
 	CREATE_QUOTA_PORTS,
 	CREATE_QUOTA_SESSIONS,
 	CREATE_QUOTA_RATE,
@@ -274,6 +275,8 @@ static __always_inline enum create_result create_session(HOOK *hook, struct sear
 {
 	enum create_result result;
 
+	if (!store_is_writable())
+		return CREATE_FROZEN;
 	/* nobody is in the way of who is at his limit */
 	search->owner_kind = OWNER_NONE;
 	search->quota = quota_take_pair(&search->session);

@@ -10,6 +10,7 @@
  */
 SLOW_PATH bool store_move(__u32 index)
 {
+	struct header *header = platform_header();
 	struct entry *entry = store_entry(index);
 	struct entry copy, *target, *twin;
 	struct stripe *stripe;
@@ -21,7 +22,7 @@ SLOW_PATH bool store_move(__u32 index)
 	__u32 life;
 	int slot;
 
-	if (!entry || life_phase(READ_ONCE(entry->life)) != PHASE_LIVE)
+	if (!entry || !header || life_phase(READ_ONCE(entry->life)) != PHASE_LIVE)
 		return false;
 	copy.addrs = READ_ONCE(entry->addrs);
 	copy.ports = READ_ONCE(entry->ports);
@@ -66,7 +67,11 @@ SLOW_PATH bool store_move(__u32 index)
 	moved = true;
 out:
 	platform_unlock(stripe);
-	return moved;
+	if (!moved || key.direction)
+		return moved;
+	store_mark(header, index);
+	store_mark(header, place.bucket[1] * BUCKET_ENTRIES);
+	return true;
 }
 
 /* The bucket where the entry at `index` can be moved to, if there is room; INDEX_NONE if it is in its second already. */

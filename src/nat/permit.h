@@ -42,9 +42,10 @@ static __always_inline struct pair permit_pair(const struct pair *session)
  */
 SLOW_PATH bool permit_is_first(const struct pair *mapping, __be32 remote, bool take)
 {
+	struct header *header = platform_header();
+	bool first = false, wrote = false;
 	struct stripe *stripe;
 	struct entry *entry;
-	bool first = false;
 	struct key key;
 	__u32 index;
 
@@ -56,17 +57,21 @@ SLOW_PATH bool permit_is_first(const struct pair *mapping, __be32 remote, bool t
 		return false;
 	entry = store_entry(index);
 	stripe = store_stripe(mapping->proto, mapping->remote);
-	if (!entry || !stripe)
+	if (!entry || !header || !stripe)
 		return false;
 	if (!take)
 		return READ_ONCE(entry->refs) == remote && entry_has_key(entry, &key);
 	platform_lock(stripe);
 	if (life_is_visible(READ_ONCE(entry->life)) && entry_has_key(entry, &key)) {
-		if (!READ_ONCE(entry->refs))
+		wrote = !READ_ONCE(entry->refs);
+		if (wrote)
 			WRITE_ONCE(entry->refs, remote);
 		first = READ_ONCE(entry->refs) == remote;
+		index = READ_ONCE(entry->twin);
 	}
 	platform_unlock(stripe);
+	if (wrote)
+		store_mark(header, index);
 	return first;
 }
 

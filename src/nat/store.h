@@ -277,6 +277,16 @@ static __always_inline void store_route(const struct found *found, const struct 
 		store_unroute(entry, next_hop);
 }
 
+/* Whether entries may come, go and move. Asked once, before the first step of what takes several: whoever freezes the store waits
+ * for all who have begun.
+ */
+static __always_inline bool store_is_writable(void)
+{
+	struct header *header = platform_header();
+
+	return header && READ_ONCE(header->writable) == platform_shape()->store_id;
+}
+
 static __always_inline bool index_is_stash(__u32 index)
 {
 	return index / BUCKET_ENTRIES >= platform_shape()->num_buckets;

@@ -16,6 +16,21 @@ enum insert_result {
 	INSERT_NO_ROOM_OUT, /* no free slot for the outbound entry */
 };
 
+/* Tells who copies the store that the pair with its outbound entry at `index` has changed, come or gone. After the fact and outside
+ * of the lock: whoever copies waits for all who write before he believes that no bit is missing.
+ */
+static __always_inline void store_mark(struct header *header, __u32 index)
+{
+	__u32 bucket = index / BUCKET_ENTRIES;
+	__u64 *word;
+
+	if (READ_ONCE(header->resize) == RESIZE_NONE)
+		return;
+	word = platform_dirty(bucket / DIRTY_BITS);
+	if (word)
+		platform_or64(word, 1ull << bucket % DIRTY_BITS);
+}
+
 static __always_inline bool bucket_has_room(struct bucket *bucket)
 {
 	for (int slot = 0; slot < BUCKET_ENTRIES; slot++)
@@ -210,8 +225,10 @@ SLOW_PATH enum insert_result store_insert(const struct pair *pair, __u32 in_life
 	platform_xchg(&out->life, out_life | kind);
 out:
 	platform_unlock(stripe);
-	if (result == INSERT_DONE)
-		platform_add64(pair_count(header, pair), 1);
+	if (result != INSERT_DONE)
+		return result;
+	store_mark(header, out_index);
+	platform_add64(pair_count(header, pair), 1);
 	return result;
 }
 
@@ -318,14 +335,17 @@ SLOW_PATH bool store_remove(__u32 index, const struct pair *expect, enum remove_
 	entry_clear(twin);
 out:
 	platform_unlock(stripe);
-	if (removed)
-		platform_add64(&header->num_sessions, -1);
-	return removed;
+	if (!removed)
+		return false;
+	store_mark(header, key.direction ? twin_index : index);
+	platform_add64(&header->num_sessions, -1);
+	return true;
 }
 
 /* Takes one more reference on the mapping, or permit, whose outbound entry is at `index`. False if it is no longer there. */
 SLOW_PATH bool store_ref(__u32 index, const struct pair *expect)
 {
+	struct header *header = platform_header();
 	struct entry *entry = store_entry(index);
 	struct stripe *stripe;
 	bool done = false;
@@ -335,7 +355,7 @@ SLOW_PATH bool store_ref(__u32 index, const struct pair *expect)
 		return false;
 	key = pair_key(expect, 0);
 	stripe = store_stripe(expect->proto, expect->remote);
-	if (!stripe || !entry)
+	if (!stripe || !header || !entry)
 		return false;
 	platform_lock(stripe);
 	if (life_is_visible(READ_ONCE(entry->life)) && entry_has_key(entry, &key) &&
@@ -345,6 +365,8 @@ SLOW_PATH bool store_ref(__u32 index, const struct pair *expect)
 		done = true;
 	}
 	platform_unlock(stripe);
+	if (done)
+		store_mark(header, index);
 	return done;
 }
 
@@ -407,6 +429,7 @@ SLOW_PATH __u32 store_release(const struct pair *mapping, enum release release, 
 	pool_give(pool, be16_to_cpu(mapping->external.port));
 out:
 	platform_unlock(stripe);
+	store_mark(header, out_index);
 	if (removed)
 		platform_add64(pair_count(header, mapping), -1);
 	return removed;

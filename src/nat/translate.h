@@ -121,6 +121,8 @@ static __always_inline enum reason create_reason(enum create_result result, enum
 		return origin == ORIGIN_HOST ? REFUSED_CLASH : REFUSED_NO_PORT;
 	case CREATE_NO_ROOM:
 		break;
+	case CREATE_FROZEN:
+		return DROPPED_RESIZE;
 	case CREATE_QUOTA_PORTS:
 		return REFUSED_QUOTA_PORTS;
 	case CREATE_QUOTA_SESSIONS:

@@ -331,6 +331,7 @@ static void every_reason_came_up(void **state)
 						   DROPPED_FILTERED,
 						   DROPPED_UNSOLICITED,
 						   DROPPED_RACE,
+						   DROPPED_RESIZE,
 						   REFUSED_MID_STREAM,
 						   REFUSED_NO_PORT,
 						   REFUSED_NO_ROOM,

@@ -559,6 +559,28 @@ static void gives_up_after_some_races(void **state)
 	gateway_close(&gateway);
 }
 
+/* While the table is exchanged sessions that are there go on, and none begins, from either side. */
+static void begins_nothing_while_the_table_is_exchanged(void **state)
+{
+	struct endpoint external;
+	struct frame frame;
+
+	(void)state;
+	open_gateway("40000-40999");
+	gateway.world.config.filtering_udp = FILTERING_ENDPOINT_INDEPENDENT;
+	assert_int_equal(send_out(IPPROTO_UDP, at(INTERNAL, 5000), at(REMOTE, 53), &external), TRANSLATED_NEW);
+	gateway.world.header.writable = STORE_NONE;
+	assert_int_equal(send_out(IPPROTO_UDP, at(INTERNAL, 5000), at(REMOTE, 53), NULL), TRANSLATED_OUTBOUND);
+	assert_int_equal(send_out(IPPROTO_UDP, at(INTERNAL, 5001), at(REMOTE, 53), NULL), DROPPED_RESIZE);
+	frame_udp(&frame, at(REMOTE, 54), external, 0);
+	assert_int_equal(inbound(&frame), DROPPED_RESIZE);
+	assert_int_equal(gateway.world.header.num_sessions, 1);
+	assert_int_equal(gateway.world.header.num_mappings, 1);
+	gateway.world.header.writable = 0;
+	assert_int_equal(inbound(&frame), TRANSLATED_ACCEPTED);
+	gateway_close(&gateway);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -581,6 +603,7 @@ int main(void)
 		cmocka_unit_test(says_what_is_lacking),
 		cmocka_unit_test(joins_the_session_that_was_faster),
 		cmocka_unit_test(gives_up_after_some_races),
+		cmocka_unit_test(begins_nothing_while_the_table_is_exchanged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
