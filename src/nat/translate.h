@@ -390,8 +390,10 @@ static __always_inline enum reason translate_outbound(HOOK *hook, const struct p
 	if (origin == ORIGIN_FORWARDED && addr_is_own(cfg, pkt->tuple.src))
 		return DROPPED_MARTIAN;
 	reason = translate_create(hook, pkt, own ? ORIGIN_HOST : ORIGIN_FORWARDED, decision);
-	/* Another packet of the same session was faster, and used up the quota perhaps: this one goes by what that one made. */
-	if ((reason == DROPPED_RACE || reason >= REFUSED_QUOTA_PORTS) && translate_packet(pkt, 0, decision))
+	/* Another packet of the same session was faster, on another CPU, and used up the last port, the last room or the quota
+	 * perhaps: this one goes by what that one made.
+	 */
+	if ((reason == DROPPED_RACE || reason >= REFUSED_NO_PORT) && translate_packet(pkt, 0, decision))
 		return TRANSLATED_OUTBOUND;
 	return reason;
 }
@@ -421,7 +423,8 @@ static __always_inline enum reason translate_inbound(HOOK *hook, const struct pa
 		reason = accept_judge(hook, pkt);
 		if (reason == TRANSLATED_ACCEPTED)
 			reason = accept_create(pkt, &decision->new);
-		if (reason == DROPPED_RACE && translate_packet(pkt, ENTRY_INBOUND, decision))
+		if ((reason == DROPPED_RACE || reason >= REFUSED_NO_PORT) &&
+		    translate_packet(pkt, ENTRY_INBOUND, decision))
 			return TRANSLATED_INBOUND;
 		return reason;
 	case PACKET_ICMP_REPLY:

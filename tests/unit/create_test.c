@@ -398,6 +398,28 @@ static void finds_its_session_made_by_another(void **state)
 	gateway_close(&gateway);
 }
 
+/* The other's session has taken the last port that there was toward this remote: it is the packet's own. */
+static void is_not_refused_for_its_own_session(void **state)
+{
+	struct endpoint external;
+
+	(void)state;
+	gateway_open(&gateway, "40000", NUM_BUCKETS);
+	of_another_cpu = (struct pair){
+		.internal = at(INTERNAL, 9),
+		.external = at(EXTERNAL, 40000),
+		.remote = at(REMOTE, 80),
+		.proto = IPPROTO_TCP,
+	};
+	gateway.meanwhile = another_cpu_inserts;
+	assert_int_equal(gateway_send(&gateway, IPPROTO_TCP, at(INTERNAL, 9), at(REMOTE, 80), &external),
+			 TRANSLATED_OUTBOUND);
+	assert_true(endpoint_equal(external, at(EXTERNAL, 40000)));
+	assert_int_equal(gateway.world.header.num_sessions, 1);
+	assert_int_equal(gateway.world.header.num_mappings, 0);
+	gateway_close(&gateway);
+}
+
 static void joins_a_mapping_made_by_another(void **state)
 {
 	(void)state;
@@ -484,6 +506,7 @@ int main(void)
 		cmocka_unit_test(draws_ports_at_random),
 		cmocka_unit_test(loses_the_tuple_and_takes_another),
 		cmocka_unit_test(finds_its_session_made_by_another),
+		cmocka_unit_test(is_not_refused_for_its_own_session),
 		cmocka_unit_test(joins_a_mapping_made_by_another),
 		cmocka_unit_test(never_evicts),
 		cmocka_unit_test(takes_the_room_of_the_expired),
