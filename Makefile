@@ -247,7 +247,7 @@ format:
 
 # ---- everything from nothing ---------------------------------------------------------------------------------------
 
-.PHONY: deps check conformance demo bench bench-results bench-ports bench-store verifier fuzz install clean help
+.PHONY: deps check churn conformance demo bench bench-results bench-ports bench-store verifier fuzz install clean help
 STAGES := $(addprefix check-,build format lint unit kernel prog lab kernels)
 .PHONY: $(STAGES)
 
@@ -289,6 +289,10 @@ bench-ports: deps
 	$(REMAKE) all bench-programs
 	@bench/run --only ports $(BENCH)
 
+churn: deps
+	$(REMAKE) all $(B)/bench/churn
+	@bench/cores churn $(CHURN)
+
 bench-store: deps
 	$(REMAKE) $(B)/bench/store
 	@$(B)/bench/store $(BENCH)
@@ -322,6 +326,8 @@ help:
 		'make bench         the packet path, bauta on tc and on XDP, against plain forwarding, nftables and a bare redirect;' \
 		'                   table, JSON and plots; BENCH=--brief: in under ten minutes; make bench-results: bench/results.md' \
 		'                   make bench-ports: the ports; make bench-store: the table; BENCH=--quick: options' \
+		'make churn         packets of the same sessions on all CPUs at once, a minute for each configuration (as root);' \
+		'                   CHURN="usual --seconds 10": options' \
 		'make format        lay out the C sources' \
 		'make install       to PREFIX=$(PREFIX), below DESTDIR' \
 		'make clean         remove $(B)/'

@@ -288,6 +288,7 @@ class Bauta(Lab):
     external = EXTERNAL
     binary = TOP / "build/bauta"
     fast_path = "off"
+    udp_timeout_s = TIMEOUT_S
     words = ()      # further ones of its command line
 
     def __init__(self, *arguments, **options):
@@ -301,7 +302,7 @@ class Bauta(Lab):
         self.daemon = subprocess.Popen(
             ["ip", "netns", "exec", self.namespaces["gateway"], self.binary, "run", "-e", "eth0",
              "-p", f"{self.ports[0]}-{self.ports[1]}", "--sessions", str(self.capacity),
-             "--timeout", f"udp={TIMEOUT_S}", *self.fast_words(), *self.words],
+             "--timeout", f"udp={self.udp_timeout_s}", *self.fast_words(), *self.words],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         ready = threading.Event()
         threading.Thread(target=self.listen, args=(ready,), daemon=True).start()
