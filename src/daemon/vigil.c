@@ -4,17 +4,16 @@
 #include <linux/neighbour.h>
 #include <string.h>
 
-static __u32 pause_ms(const struct vigil *vigil, __u32 num)
+static __u32 pause_ms(const struct vigil *vigil)
 {
-	__u32 share_ms = num * 1000 / VIGIL_ASKS_PER_S;
-
-	return vigil->pause_ms > share_ms ? vigil->pause_ms : share_ms;
+	return vigil->pause_ms > vigil->share_ms ? vigil->pause_ms : vigil->share_ms;
 }
 
 enum vigil_step vigil_step(struct vigil *vigil, __u32 num, __u64 now_ms)
 {
 	if (!vigil->pause_ms)
 		vigil->pause_ms = VIGIL_MS;
+	vigil->share_ms = num * 1000 / VIGIL_ASKS_PER_S;
 	if (now_ms < vigil->next_ms)
 		return VIGIL_WAIT;
 	if (!vigil->known || vigil->neighbour.kept || !neighbour_is_valid(&vigil->neighbour)) {
@@ -28,7 +27,7 @@ enum vigil_step vigil_step(struct vigil *vigil, __u32 num, __u64 now_ms)
 		return VIGIL_ASK;
 	}
 	vigil->tries = 0;
-	vigil->next_ms = now_ms + pause_ms(vigil, num);
+	vigil->next_ms = now_ms + pause_ms(vigil);
 	vigil->given_up = true;
 	memcpy(vigil->given_up_mac, vigil->neighbour.mac, MAC_LEN);
 	return VIGIL_GIVE_UP;
@@ -51,10 +50,10 @@ void vigil_hear(struct vigil *vigil, const struct neighbour *neighbour, __u64 no
 
 	if (answers && vigil->given_up) {
 		judge(vigil, neighbour);
-		vigil->next_ms = now_ms + vigil->pause_ms;
+		vigil->next_ms = now_ms + pause_ms(vigil);
 	} else if (answers && vigil->tries) {
 		vigil->tries = 0;
-		vigil->next_ms = now_ms + vigil->pause_ms;
+		vigil->next_ms = now_ms + pause_ms(vigil);
 		if (vigil->pause_ms > VIGIL_MS)
 			vigil->pause_ms /= 2;
 	}

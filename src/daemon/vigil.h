@@ -18,11 +18,12 @@
 
 struct vigil {
 	struct neighbour neighbour;
-	__u64 used_ms; /* when it was last seen to be in use */
-	__u64 next_ms; /* when there is something to do */
-	__u32 pause_ms;
-	__u32 tries; /* without an answer so far; 0: it is not being asked */
-	bool known;  /* `neighbour` is what the kernel knows */
+	__u64 used_ms;  /* when it was last seen to be in use */
+	__u64 next_ms;  /* when there is something to do */
+	__u32 pause_ms; /* from an answer to the next question */
+	__u32 share_ms; /* the same, as far as all the others allow */
+	__u32 tries;    /* without an answer so far; 0: it is not being asked */
+	bool known;     /* `neighbour` is what the kernel knows */
 	bool given_up;
 	__u8 given_up_mac[MAC_LEN];
 };
