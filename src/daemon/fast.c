@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fast_bypass.h"
 #include "fast_choose.h"
 #include "log.h"
 
@@ -190,10 +191,17 @@ static bool is_worth_asking(const struct interfaces *wanted, const struct fast_i
 static int read_all(const struct fast *fast, struct fast_ifaces *ret_ifaces)
 {
 	int err = fast_ifaces_read(fast->ask, ret_ifaces);
+	char why[FAST_WHY];
 
 	if (!err && is_worth_asking(&fast->wanted, ret_ifaces))
 		err = fast_ifaces_read_features(ret_ifaces);
-	return err ? err : fast_choose(fast->dataplane, ret_ifaces);
+	if (!err)
+		err = fast_choose(fast->dataplane, ret_ifaces);
+	/* who names interfaces knows what they do without */
+	if (!err && fast->wanted.mode == INTERFACES_AUTO && takes_part(ret_ifaces) &&
+	    fast_bypass_find(fast->ask, ret_ifaces, why))
+		fast_leave_out_all(ret_ifaces, why);
+	return err;
 }
 
 /* Once, though it is tried again and again. */
