@@ -7,6 +7,7 @@
 
 With inside_router A moves to 192.168.10.5, behind I (192.168.10.1 | 192.168.0.2).
 With outside_router B and B2 move to 198.51.100.8 and .9, behind X (192.0.2.254 | 198.51.100.1).
+second_router() adds Y (192.0.2.253 | 198.51.100.2) beside X.
 With external="tun" the wire R – B is a pair of tun devices: no link header, and no B2 (B has both addresses).
 
 The wires are veth pairs that end in the bridges of a switch, in a namespace of its own.
@@ -199,6 +200,15 @@ class Lab:
             if outside_router:
                 host.ip("route add default via 198.51.100.1")
         self.R.next_hop = self.X.mac("eth0") if outside_router else self.B.mac("eth0")
+
+    def second_router(self):
+        """Y, another way from R to B beside X. Nobody has a route by it yet."""
+        self._make_hosts(["Y"])
+        self.lay(self.Y, "eth0", "out", ["192.0.2.253/24"])
+        self.lay(self.Y, "eth1", "far", ["198.51.100.2/24"])
+        self.Y.address = "192.0.2.253"
+        self.Y.sysctl("net.ipv4.ip_forward", 1)
+        return self.Y
 
     def _ports(self):
         """Every veth end of every host, the switch's excluded."""
