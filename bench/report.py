@@ -154,6 +154,35 @@ def fragments_table(entries):
     return table(["datagrams", "nft", "bauta"], rows)
 
 
+def streams_text(streams):
+    def rows(table, row, figures):
+        names = [name for name in ("plain", "nft", "bauta", "xdp") if any(name in entry[figures[0]] for entry in table)]
+        return [[*row(entry), name, *(one_cell(entry[what].get(name)) for what in figures),
+                 *(ratio_cell(entry.get(f"{what}_{name}_to_{base}")) for what in figures for base in ("plain", "nft"))]
+                for entry in table for name in names if name in entry[figures[0]]]
+
+    def one_cell(value):
+        return f"{value['median']:.4g} [{value['min']:.4g}-{value['max']:.4g}]" if value else "-"
+
+    def offload(entry):
+        return "with" if entry["gso"] else "without"
+    parts = []
+    if streams["streams"]:
+        parts += ["", f"TCP streams of {streams['stream_s']} s (iperf3), and CPU time of both ends and ksoftirqd",
+                  table(["GSO", "streams", "variant", "Gbit/s", "CPU ns per KiB", "Gbit/s: by plain", "by nft",
+                         "CPU: by plain", "by nft"], rows(streams["streams"], lambda entry: [offload(entry), entry["num"]], ("gbit", "cpu_ns")))]
+    if streams["latency"]:
+        parts += ["", f"Question and answer over TCP, {streams['conversations']} conversations at once, beside a stream of "
+                  f"{streams['load_mbit']} Mbit/s: microseconds",
+                  table(["GSO", "variant", "p50", "p99", "p50: by plain", "by nft", "p99: by plain", "by nft"],
+                        rows(streams["latency"], lambda entry: [offload(entry)], ("p50", "p99")))]
+    if streams["sweep"]:
+        sweep = streams["sweep"]
+        parts += ["", f"The daemon beside {sweep['sessions']} sessions of which none expires: "
+                  f"{sweep['cpu_percent']} % of a CPU, over {sweep['seconds']:.0f} s"]
+    return parts
+
+
 def targets_lines(judged):
     width = max(len(target["what"]) for target in judged)
     lines = [f"  {target['what']:<{width}}  {target['limit_text']:>14}  {target['value_text']:>9}  "
@@ -185,6 +214,8 @@ def text(results):
                   fragments_table(results["fragments"])]
     if results["ports"]:
         parts += ports_text(results["ports"])
+    if results["streams"]:
+        parts += streams_text(results["streams"])
     if results["targets"]:
         parts += ["", "Targets", *targets_lines(results["targets"])]
     for problem in results["problems"]:

@@ -81,6 +81,8 @@ def page(results):
         lines += memory(results["memory"])
     if results["ports"] and results["ports"]["refusal"]:
         lines += refusal(results["ports"])
+    if results.get("streams"):
+        lines += ["## TCP streams, latency, the sweep", "", "```", *report.streams_text(results["streams"])[1:], "```", ""]
     if results["targets"]:
         lines += targets(results["targets"])
     if results["problems"]:

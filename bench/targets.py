@@ -66,7 +66,22 @@ def of_memory(entries):
             yield target(f"memory of a session, {entry['sessions']} sessions", entry["bytes_per_session"], SESSION_BYTES, "bytes")
 
 
+def of_streams(streams):
+    for entry in streams["streams"]:
+        row = f"TCP throughput, {entry['num']} {'streams' if entry['num'] > 1 else 'stream'}"
+        for base, least in (("plain", 0.95), ("nft", 1)):
+            value = entry.get(f"gbit_bauta_to_{base}")
+            if value and entry["gso"]:
+                yield target(f"{row}: tc by {base}", value["median"], least, at_least=True)
+    for entry in streams["latency"]:
+        for what in ("p50", "p99"):
+            value = entry.get(f"{what}_bauta_to_nft")
+            if value and entry["gso"]:
+                yield target(f"latency under load, {what}: tc by nft", value["median"], 1)
+
+
 def judge(results):
     """A line for each target that there is a figure for."""
     return [*of_packets(results["packets"]), *of_creation(results["creation"]), *of_memory(results["memory"]),
-            *(of_ports(results["ports"]) if results["ports"] else ())]
+            *(of_ports(results["ports"]) if results["ports"] else ()),
+            *(of_streams(results["streams"]) if results.get("streams") else ())]
