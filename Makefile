@@ -176,6 +176,7 @@ part_of = $(patsubst $(1)%.c,$(B)/%,$(call uses_program,$(2)))
 $(filter-out $(TSAN_BIN),$(call part_of,tests/,$(UNIT_SRC))): $(B)/obj-asan/bauta.a
 $(filter $(TSAN_BIN),$(call part_of,tests/,$(UNIT_SRC))): $(B)/obj-tsan/bauta.a
 $(call part_of,tests/,$(PROG_SRC)): $(B)/obj/bauta.a
+$(call part_of,tests/,$(KERNEL_SRC)): $(B)/obj/bauta.a
 $(call part_of,tests/,$(FUZZ_SRC)): $(B)/obj-fuzz/bauta.a
 $(call part_of,,$(BENCH_SRC)): $(B)/obj/bauta.a
 linked = $(filter %.c,$^) $(filter %.o,$^) $(filter %/bauta.a,$^) $(filter %/host.a,$^)

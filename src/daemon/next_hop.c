@@ -34,9 +34,10 @@
 #define PROMISE_S 3
 #define IN_USE_S 10 /* since a packet went there */
 #define NEWS_SIZE 32768
-#define MAX_NEWS 1024 /* datagrams at a time */
-#define MAX_READ 256  /* neighbours that are read at a look */
-#define FORGET_MS 100 /* no packet is on its way so long */
+#define NEWS_BYTES (1 << 20) /* that may wait: hundreds of neighbours come and go at a time */
+#define MAX_NEWS 1024        /* datagrams at a time */
+#define MAX_READ 256         /* neighbours that are read at a look */
+#define FORGET_MS 100        /* no packet is on its way so long */
 #define RECORDS_SIZE (NUM_NEXT_HOP * sizeof(struct next_hop))
 
 struct next_hops {
@@ -383,8 +384,11 @@ static int listen_to_news(struct next_hops *hops)
 		RTNLGRP_IPV4_ROUTE,  RTNLGRP_IPV4_RULE, RTNLGRP_NEIGH,        RTNLGRP_LINK,
 		RTNLGRP_IPV4_IFADDR, RTNLGRP_NEXTHOP,   RTNLGRP_IPV4_NETCONF,
 	};
-	int err = netlink_open(NETLINK_ROUTE, &hops->news);
+	int bytes = NEWS_BYTES, err = netlink_open(NETLINK_ROUTE, &hops->news);
 
+	if (err)
+		return err;
+	setsockopt(mnl_socket_get_fd(hops->news), SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes));
 	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]) && !err; i++)
 		err = netlink_join(hops->news, groups[i]);
 	return err;

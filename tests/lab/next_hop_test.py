@@ -143,7 +143,7 @@ def test_the_only_neighbour_dies_and_comes_back(fast):
     lab.X.ip("link set eth0 down")
     until(lambda: fast.counter("neighbour") > before, "for packets that have no next hop")
     assert "lladdr" not in lab.R.do("ip", "neigh", "show", lab.X.address)
-    fast.change(lab.X.ip, "link set eth0 up", by=lab.X, limit_s=1.5)
+    fast.change(lab.X.ip, "link set eth0 up", by=lab.X, limit_s=2)
 
 
 def test_links_and_addresses_change(fast):
@@ -154,8 +154,9 @@ def test_links_and_addresses_change(fast):
         ip(f"link set {dev} down")
         ip(f"link set {dev} up", *routes)
 
-    fast.change(bounce, "eth1")
-    fast.change(bounce, "eth0", "route add default via 192.0.2.254", by=lab.X)
+    # the kernel looks at carriers once a second at most: until then the switch does not forward
+    fast.change(bounce, "eth1", limit_s=3)
+    fast.change(bounce, "eth0", "route add default via 192.0.2.254", by=lab.X, limit_s=3)
     ip("addr add 192.0.2.77/24 dev eth0", "route replace default via 192.0.2.253 src 192.0.2.77")
     assert fast.next_hops() == {lab.Y.mac()}
     ip("route add default via 192.0.2.254 metric 9")
