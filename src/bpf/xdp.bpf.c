@@ -84,8 +84,9 @@ int bauta_xdp(struct xdp_md *ctx)
 	decision.new = found.new;
 	if (!decision.inbound)
 		translate_renumber(&pkt, &decision, 1);
+	count(decision.inbound ? FAST_INBOUND : FAST_OUTBOUND, XDP_REDIRECT);
 	if (!write_frame(ctx, &pkt, &decision, &passage.way))
 		return count(FAST_LOST, XDP_DROP);
 	store_touch(&found, pkt.tcp_flags);
-	return count(decision.inbound ? FAST_INBOUND : FAST_OUTBOUND, XDP_REDIRECT);
+	return XDP_REDIRECT;
 }

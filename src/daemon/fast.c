@@ -13,6 +13,7 @@
 
 #include "fast_bypass.h"
 #include "fast_choose.h"
+#include "fast_lost.h"
 #include "log.h"
 
 /* ---- attaching ------------------------------------------------------------------------------------------------ */
@@ -149,17 +150,25 @@ static int watch_next_hops(struct fast *fast, struct fault *fault)
 /* A program that could not be loaded is not tried again and again: that takes the verifier a while. */
 static int load(struct fast *fast, __u32 external)
 {
+	struct fault fault;
 	int err;
 
+	if (fast->hooks.programs && fast->hooks.external == external)
+		return 0;
 	if (*fast->unloadable.text && fast->unloadable_for == external)
 		return -ENOEXEC;
+	fast->unloadable_for = external;
 	err = fast_hooks_load(&fast->hooks, external, &fast->unloadable);
 	if (!err)
 		err = watch_next_hops(fast, &fast->unloadable);
-	if (!err)
-		fast->unloadable.text[0] = '\0';
-	fast->unloadable_for = external;
-	return err;
+	if (err) {
+		fast_hooks_close(&fast->hooks);
+		return err;
+	}
+	fast->unloadable.text[0] = '\0';
+	if (fast_lost_start(&fast->hooks, &fault))
+		log_warn("%s: fast path: %s", fast->dataplane->instance->iface, fault.text);
+	return 0;
 }
 
 static void run(struct fast *fast, struct fast_ifaces *ifaces, struct fault *fault)
@@ -255,9 +264,7 @@ void fast_start(struct fast *fast, const struct dataplane *dataplane, struct mnl
 	};
 	err = fast_notes_open(dataplane->instance, &fast->notes);
 	if (err)
-		log_warn("%s: fast path: cannot make a map of what there is to say about interfaces: %s; show "
-			 "fast-path says "
-			 "nothing of them",
+		log_warn("%s: fast path: cannot make the map of interfaces: %s; show fast-path says nothing of them",
 			 dataplane->instance->iface, strerror(-err));
 	look(fast);
 }

@@ -112,8 +112,6 @@ int fast_hooks_load(struct fast_hooks *hooks, __u32 external, struct fault *faul
 	struct xdp *programs;
 	int err;
 
-	if (hooks->programs && hooks->external == external)
-		return 0;
 	err = load(hooks, external, &programs);
 	if (err)
 		return fault_set(fault, -err, "the XDP program could not be loaded: %s; %s", strerror(-err),

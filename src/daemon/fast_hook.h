@@ -22,7 +22,7 @@ struct fast_hooks {
 	__u32 external;       /* the external interface that it was loaded for */
 };
 
-/* Loads the program, unless it is loaded for this external interface; pins its maps, or takes over those that are pinned. */
+/* Loads the program for this external interface; pins its maps, or takes over those that are pinned. */
 int fast_hooks_load(struct fast_hooks *hooks, __u32 external, struct fault *fault);
 
 /* What is attached stays. */

@@ -25,7 +25,7 @@
  * fast_vlans hash link, VLAN -> who  daemon                     xdp, CLI              daemon
  * fast_exits hash ifindex -> exit    daemon                     xdp                   daemon
  * fast_ports device map              daemon                     xdp                   daemon
- * fast_counters per-CPU array        xdp                        CLI                   -
+ * fast_counters per-CPU array        xdp, fast_lost             CLI                   -
  * fast_notes hash 0, 1, … -> note    daemon                     CLI                   daemon
  *
  * Addresses and ports are in network order wherever the type says __be; everything else is in host order.
@@ -649,7 +649,9 @@ struct fast_note {
 };
 _Static_assert(sizeof(struct fast_note) == 384, "no padding");
 
-/* What xdp did with a frame: each is counted under exactly one. What it gives to the stack, unchanged, tc sees and counts. */
+/* What xdp did with a frame: each is counted under exactly one, and under FAST_LOST again if it did not leave. What is given to the stack,
+ * unchanged, tc sees and counts.
+ */
 enum fast_reason {
 	FAST_OUTBOUND, /* translated, and sent on its way */
 	FAST_INBOUND,
@@ -668,7 +670,7 @@ enum fast_reason {
 	FAST_UP_TOO_BIG,   /* larger than the MTU of the way on */
 	FAST_UP_REFUSED,   /* no session could be created: tc refuses it (--fast-create) */
 	FAST_UP_ROOM,      /* no room in the frame for the VLAN tag of the way on */
-	FAST_LOST,         /* translated, and not taken by the driver */
+	FAST_LOST,         /* of those that were sent: not taken by the driver of the way */
 	NUM_FAST_REASON,
 };
 
