@@ -90,20 +90,6 @@ static void detach_others(const struct fast *fast, const struct fast_ifaces *ifa
 
 /* ---- the maps ------------------------------------------------------------------------------------------------- */
 
-static void tell_what_runs(const struct fast *fast, const struct fast_ifaces *ifaces)
-{
-	char names[200] = "";
-	size_t len = 0;
-
-	for (size_t i = 0; i < ifaces->num && len < sizeof(names); i++)
-		if (ifaces->at[i].takes_part)
-			len += snprintf(names + len, sizeof(names) - len, "%s%s", len ? ", " : "", ifaces->at[i].name);
-	if (len)
-		log_info("%s: fast path: %s run xdp", fast->dataplane->instance->iface, names);
-	else if (fast->map)
-		log_info("%s: fast path: no interface runs xdp any more", fast->dataplane->instance->iface);
-}
-
 static int write_map(struct fast *fast, const struct fast_ifaces *ifaces, struct fault *fault)
 {
 	struct fast_map *map = malloc(sizeof(*map));
@@ -122,7 +108,7 @@ static int write_map(struct fast *fast, const struct fast_ifaces *ifaces, struct
 		free(map);
 		return err;
 	}
-	tell_what_runs(fast, ifaces);
+	fast_notes_tell(fast->dataplane->instance, ifaces, !fast->map);
 	free(fast->map);
 	fast->map = map;
 	return 0;

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "fast_hook.h"
+#include "offload.h"
 #include "xdp_feature.h"
 
 /* What most drivers take that want a packet in one page: 4096 less headers and what the kernel keeps beside it. */
@@ -91,6 +92,14 @@ static bool suits(const struct fast_iface *iface, const struct instance *instanc
 	       (strcmp(iface->name, own) == 0 || !is_served(instances, num, iface->name));
 }
 
+static const char *const left_out[] = {
+	[INTERFACES_AUTO] =
+		"auto takes devices on a bus (PCI, USB, virtio) and their VLANs that no other instance serves; "
+		"--fast-path with a list takes what it names",
+	[INTERFACES_OFF] = "--fast-path is off",
+	[INTERFACES_LIST] = "--fast-path does not list it",
+};
+
 static void ask_for(const struct interfaces *wanted, const char *own, const struct fast_ifaces *ifaces)
 {
 	struct instance *instances = NULL;
@@ -107,11 +116,7 @@ static void ask_for(const struct interfaces *wanted, const char *own, const stru
 			iface->worth_saying = iface->asked_for;
 		}
 		if (!iface->asked_for)
-			refuse(iface, wanted->mode == INTERFACES_AUTO
-					      ? "auto takes devices on a bus (PCI, USB, virtio) and their VLANs that "
-						"no other instance "
-						"serves; --fast-path with a list takes what it names"
-					      : "--fast-path does not list it");
+			refuse(iface, "%s", left_out[wanted->mode]);
 	}
 	free(instances);
 }
@@ -165,6 +170,11 @@ static void check(enum interfaces_mode mode, const struct instance *own, const s
 	} else if (iface->vlan_priorities) {
 		refuse(iface, "it maps priorities of packets to those of VLAN tags, which xdp does not; a VLAN without "
 			      "egress-qos-map would work");
+	} else if (carrier->has_upper && offload_strips_vlans(carrier->name)) {
+		refuse(iface,
+		       "%s has VLANs upon it and takes their tags off before xdp sees them; `ethtool -K %s rxvlan off` "
+		       "would do",
+		       carrier->name, carrier->name);
 	} else if (!check_features(mode, carrier, iface)) {
 		;
 	} else if (carrier->xdp && carrier->xdp != fast_hook_program(own, carrier->ifindex)) {

@@ -3,6 +3,7 @@
 #include "fast_note.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -102,4 +103,35 @@ void fast_notes_write(struct fast_notes *notes, const struct instance *instance,
 	free(notes->note);
 	notes->note = note;
 	notes->num = num;
+}
+
+/* Rules with ct state, if there are any, lose sight of what takes the fast path. */
+static void warn_of_tracking(const struct instance *instance)
+{
+	FILE *file = fopen("/proc/sys/net/netfilter/nf_conntrack_count", "re");
+	unsigned int num = 0;
+
+	if (file && fscanf(file, "%u", &num) == 1 && num)
+		log_warn("%s: fast path: connection tracking is in use here (%u connections) and does not see packets "
+			 "of the fast path: a firewall that goes by ct state may not know them any more when one "
+			 "goes up; --fast-path off would show it all",
+			 instance->iface, num);
+	if (file)
+		fclose(file);
+}
+
+void fast_notes_tell(const struct instance *instance, const struct fast_ifaces *ifaces, bool first)
+{
+	char names[200] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; i < ifaces->num && len < sizeof(names); i++)
+		if (ifaces->at[i].takes_part)
+			len += snprintf(names + len, sizeof(names) - len, "%s%s", len ? ", " : "", ifaces->at[i].name);
+	if (len) {
+		log_info("%s: fast path: %s run xdp", instance->iface, names);
+		warn_of_tracking(instance);
+	} else if (!first) {
+		log_info("%s: fast path: no interface runs xdp any more", instance->iface);
+	}
 }

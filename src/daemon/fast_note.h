@@ -22,4 +22,7 @@ void fast_notes_close(struct fast_notes *notes);
 void fast_notes_write(struct fast_notes *notes, const struct instance *instance, const struct fast_ifaces *ifaces,
 		      __u32 external);
 
+/* Says which interfaces run the fast path, after the maps of it were written; `first`: for the first time. */
+void fast_notes_tell(const struct instance *instance, const struct fast_ifaces *ifaces, bool first);
+
 #endif
