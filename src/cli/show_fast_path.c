@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "clock.h"
 #include "fast_text.h"
 #include "sheet.h"
 #include "show.h"
@@ -51,12 +52,29 @@ static void show_counters(const __u64 counters[NUM_FAST_REASON], bool json)
 	sheet_end(&sheet);
 }
 
+/* Not watched: the daemon is gone, or the fast path never ran. */
+static void show_next_hops(const struct header *header, __u32 num, bool json)
+{
+	bool watched = clock_ticks(&header->clock) <= header->next_hop_until;
+
+	if (json)
+		printf(", \"next_hops\": {\"remembered\": %u, \"generation\": %u, \"watched\": %s}", num,
+		       header->next_hop_generation, watched ? "true" : "false");
+	else
+		printf("\nnext hops: %u remembered in generation %u, %s\n", num, header->next_hop_generation,
+		       watched ? "watched" : "not watched");
+}
+
 int show_fast_path(struct show *show, struct fault *fault)
 {
 	__u64 counters[NUM_FAST_REASON];
 	int error = fast_read_counters(&show->instance, counters, fault), num;
+	const struct header *header = show->table.header;
 	struct fast_note *notes;
+	__u32 num_hops;
 
+	if (!error)
+		error = fast_count_next_hops(&show->instance, header->next_hop_generation, &num_hops, fault);
 	if (error)
 		return error;
 	num = fast_read_notes(&show->instance, &notes, fault);
@@ -66,6 +84,7 @@ int show_fast_path(struct show *show, struct fault *fault)
 	show_interfaces(notes, num, show->json);
 	fputs(show->json ? ", \"counters\": " : "\n", stdout);
 	show_counters(counters, show->json);
+	show_next_hops(header, num_hops, show->json);
 	fputs(show->json ? "}\n" : "", stdout);
 	free(notes);
 	return 0;

@@ -28,28 +28,28 @@ enum vigil_step vigil_step(struct vigil *vigil, __u32 num, __u64 now_ms)
 	}
 	vigil->tries = 0;
 	vigil->next_ms = now_ms + pause_ms(vigil);
-	vigil->given_up = true;
+	vigil->given_up_ms = now_ms;
 	memcpy(vigil->given_up_mac, vigil->neighbour.mac, MAC_LEN);
 	return VIGIL_GIVE_UP;
 }
 
-/* Who was given up: is he where he was? */
-static void judge(struct vigil *vigil, const struct neighbour *neighbour)
+/* Who was given up: was he there all the time? */
+static void judge(struct vigil *vigil, const struct neighbour *neighbour, __u64 now_ms)
 {
 	bool same = memcmp(neighbour->mac, vigil->given_up_mac, MAC_LEN) == 0;
 
-	vigil->given_up = false;
-	vigil->pause_ms = same ? vigil->pause_ms * 2 : VIGIL_MS;
+	vigil->pause_ms = same && now_ms - vigil->given_up_ms < VIGIL_SOON_MS ? vigil->pause_ms * 2 : VIGIL_MS;
 	if (vigil->pause_ms > VIGIL_MAX_MS)
 		vigil->pause_ms = VIGIL_MAX_MS;
+	vigil->given_up_ms = 0;
 }
 
 void vigil_hear(struct vigil *vigil, const struct neighbour *neighbour, __u64 now_ms)
 {
 	bool answers = neighbour->state & NUD_REACHABLE;
 
-	if (answers && vigil->given_up) {
-		judge(vigil, neighbour);
+	if (answers && vigil->given_up_ms) {
+		judge(vigil, neighbour, now_ms);
 		vigil->next_ms = now_ms + pause_ms(vigil);
 	} else if (answers && vigil->tries) {
 		vigil->tries = 0;

@@ -5,10 +5,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+
+#include "platform.h"
+
+#define NEXT_HOPS_SIZE (NUM_NEXT_HOP * sizeof(struct next_hop))
 
 const struct fast_text fast_text[] = {
 	[FAST_OUTBOUND] = { "outbound", FAST_SENT, "from inside, on a session that was there" },
@@ -104,4 +109,37 @@ int fast_read_notes(const struct instance *instance, struct fast_note **ret_note
 		close(fd);
 	*ret_notes = notes;
 	return num;
+}
+
+/* The kernel shares the memory of a map with those only who may write to it. */
+static int map_next_hops(const struct instance *instance, struct next_hop **ret_hops)
+{
+	char path[PIN_PATH];
+	int fd = bpf_obj_get(instance_pin(instance, "next_hops", path));
+	void *memory;
+
+	if (fd < 0)
+		return -errno;
+	memory = mmap(NULL, NEXT_HOPS_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+	close(fd);
+	if (memory == MAP_FAILED)
+		return -errno;
+	*ret_hops = memory;
+	return 0;
+}
+
+int fast_count_next_hops(const struct instance *instance, __u32 generation, __u32 *ret_num, struct fault *fault)
+{
+	struct next_hop *hops = NULL;
+	int err = map_next_hops(instance, &hops);
+	__u32 num = 0;
+
+	if (err && err != -ENOENT)
+		return fault_set_errno(fault, -err, "cannot read the next hops of the fast path");
+	for (__u32 i = 0; hops && i < NUM_NEXT_HOP; i++)
+		num += READ_ONCE(hops[i].generation) == generation;
+	if (hops)
+		munmap(hops, NEXT_HOPS_SIZE);
+	*ret_num = num;
+	return 0;
 }

@@ -30,4 +30,7 @@ int fast_read_counters(const struct instance *instance, __u64 ret_counters[NUM_F
 /* What the daemon says of the interfaces: how many, or -errno. The caller frees *ret_notes. */
 int fast_read_notes(const struct instance *instance, struct fast_note **ret_notes, struct fault *fault);
 
+/* How many next hops are remembered in a generation; 0 where the program was never loaded. */
+int fast_count_next_hops(const struct instance *instance, __u32 generation, __u32 *ret_num, struct fault *fault);
+
 #endif

@@ -111,6 +111,8 @@ def test_routes_change(fast):
     lab = fast.lab
     ip = lab.R.ip
     assert fast.next_hops() == {lab.X.mac()}
+    shown = fast.bauta.json("show", "fast-path")["next_hops"]
+    assert shown["remembered"] == 2 and shown["watched"], shown
     fast.change(ip, "route replace default via 192.0.2.253", by=lab.Y)
     fast.change(ip, f"route add {lab.B.address} via 192.0.2.254", by=lab.X)
     fast.change(ip, f"route del {lab.B.address}", by=lab.Y)
@@ -120,6 +122,7 @@ def test_routes_change(fast):
     fast.change(ip, f"rule del from {lab.A.address} lookup 7", by=lab.X)
     ip("nexthop add id 1 via 192.0.2.254 dev eth0", "route replace default nhid 1")
     fast.change(ip, "nexthop replace id 1 via 192.0.2.253 dev eth0", by=lab.Y)
+    assert fast.bauta.json("show", "fast-path")["next_hops"]["generation"] > shown["generation"] + 7
 
 
 def test_a_neighbour_dies_and_another_takes_over(fast):
@@ -173,6 +176,7 @@ def test_nobody_watches(fast):
         before = fast.counter("unwatched")
         end()
         until(lambda before=before: fast.counter("unwatched") > before, "for packets that xdp gives up")
+        assert not fast.bauta.json("show", "fast-path")["next_hops"]["watched"]
         lab.R.ip("route replace default via 192.0.2.253")
         assert fast.next_hops() == {lab.Y.mac()}
         sent = fast.counter("outbound")

@@ -159,6 +159,19 @@ static void a_new_place_is_no_false_alarm(void **state)
 	assert_int_equal(vigil.pause_ms, VIGIL_MS);
 }
 
+static void who_was_away_is_no_false_alarm(void **state)
+{
+	struct vigil vigil = {};
+	__u64 now_ms;
+	__u32 asked;
+
+	(void)state;
+	vigil_hear(&vigil, &reachable, BEGIN_MS);
+	now_ms = run(&vigil, 1, BEGIN_MS, BEGIN_MS + 1000, NULL, &asked);
+	vigil_hear(&vigil, &reachable, now_ms + VIGIL_SOON_MS);
+	assert_int_equal(vigil.pause_ms, VIGIL_MS);
+}
+
 static void many_are_asked_more_seldom(void **state)
 {
 	struct vigil vigil = {};
@@ -181,6 +194,7 @@ int main(void)
 		cmocka_unit_test(who_is_not_there_is_not_asked),
 		cmocka_unit_test(false_alarms_become_rare),
 		cmocka_unit_test(a_new_place_is_no_false_alarm),
+		cmocka_unit_test(who_was_away_is_no_false_alarm),
 		cmocka_unit_test(many_are_asked_more_seldom),
 	};
 
