@@ -248,7 +248,7 @@ format:
 
 # ---- everything from nothing ---------------------------------------------------------------------------------------
 
-.PHONY: deps check churn conformance demo bench bench-results bench-ports bench-store verifier fuzz install clean help
+.PHONY: deps check churn conformance demo bench bench-results bench-ports bench-store bench-fsck verifier fuzz install clean help
 STAGES := $(addprefix check-,build format lint unit kernel prog lab kernels)
 .PHONY: $(STAGES)
 
@@ -298,6 +298,10 @@ bench-store: deps
 	$(REMAKE) $(B)/bench/store
 	@$(B)/bench/store $(BENCH)
 
+bench-fsck: deps
+	$(REMAKE) $(B)/bench/fsck
+	@$(B)/bench/fsck $(BENCH)
+
 TO         := $(DESTDIR)$(PREFIX)
 COMPLETION := packaging/bauta.bash-completion
 install: all
@@ -327,6 +331,7 @@ help:
 		'make bench         the packet path, bauta on tc and on XDP, against plain forwarding, nftables and a bare redirect;' \
 		'                   table, JSON and plots; BENCH=--brief: in under ten minutes; make bench-results: bench/results.md' \
 		'                   make bench-ports: the ports; make bench-store: the table; BENCH=--quick: options' \
+		'                   make bench-fsck: how long a check of the table takes' \
 		'make churn         packets of the same sessions on all CPUs at once, a minute for each configuration (as root);' \
 		'                   CHURN="usual --seconds 10": options' \
 		'make format        lay out the C sources' \

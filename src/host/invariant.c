@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What must hold in the table at any time (DESIGN.md §4), checked in one pass.
  *
+ * A table of millions is read once, from its beginning to its end, by several threads: what would take a look somewhere else for each
+ * entry goes into a ledger, which shows in which few sums something is not even. Only if there are such, entries that are in
+ * them are looked at one by one, with all that belongs to them.
+ *
  * The table may be live, so a look at an entry may fall between two steps of a writer. Whatever looks wrong is put aside
  * and looked at again several times, milliseconds apart; a writer is through in microseconds. Numbers that are compared
  * with each other (references, the header's counts) cannot be read at one moment on a live table: if they do not
@@ -8,25 +12,30 @@
  */
 #include "invariant.h"
 
-#include <errno.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "endpoint.h"
+#include "entry_check.h"
+#include "ledger.h"
 #include "mapping.h"
-#include "permit.h"
 #include "platform.h"
-#include "store_write.h"
 #include "words.h"
 
 #define PAUSE_NS 5000000
 #define NUM_LOOKS 4
-#define NUM_COUNTS 24 /* two numbers that change all the time can differ by the same one for a while */
-#define MAX_SUSPECTS 4096
+#define NUM_COUNTS 24     /* two numbers that change all the time can differ by the same one for a while */
+#define MAX_SUSPECTS 4096 /* put aside at a time; a power of two times 256 */
+#define LOOKS_AHEAD 16    /* begun before the first of them is ended */
+#define MAX_PARTS 8
+#define MIN_SHARED (1u << 20) /* entries, from which on threads are worth their making */
 
 const char *const rule_name[NUM_RULE] = {
 	[RULE_FREE] = "free",         [RULE_BUSY] = "busy",       [RULE_FIELDS] = "fields",
@@ -55,147 +64,49 @@ struct suspect {
 
 struct suspects {
 	size_t num;
-	struct suspect at[MAX_SUSPECTS];
+	size_t room;
+	struct suspect *at;
+};
+
+/* What one thread looks at, and finds. */
+struct part {
+	struct check *check;
+	__u32 from;
+	__u32 to;
+	struct census census;
+	__u32 stashed;
+	struct ledger ledger;
+	struct suspects suspects;
 };
 
 struct check {
 	void (*report)(const struct violation *violation, void *ctx);
 	void *ctx;
+	pthread_mutex_t telling;
 	size_t violations;
+	struct platform platform; /* of whoever asked */
+	enum entry_depth depth;   /* ENTRY_ALONE: the first pass, which fills the ledgers */
+	bool judge;               /* else a pass only counts */
+	int num_parts;
+	struct part part[MAX_PARTS];
 	struct census census;
 	__u32 stashed;
-	__u32 *sessions; /* counted ones of the mapping or permit whose outbound entry has this index; NULL: no memory */
-	struct suspects suspects;
+	__u64 *mapped; /* for each pool, a bitmap of ports that an inbound mapping entry was seen for */
+	/* for each entry, of those that are in uneven sums: */
+	__u32 *sessions; /* of the outbound entry of a mapping or permit: how many count on it */
+	__u64 *bases;    /* a bitmap: which entries are such */
 	struct suspects refs;
 };
 
-/* ---- one entry ------------------------------------------------------------------------------------------------- */
-
-static void copy_entry(struct entry *entry, struct entry *ret_copy)
+static void suspects_add(struct suspects *suspects, const struct suspect *suspect)
 {
-	ret_copy->life = READ_ONCE(entry->life);
-	ret_copy->addrs = READ_ONCE(entry->addrs);
-	ret_copy->ports = READ_ONCE(entry->ports);
-	ret_copy->proto = READ_ONCE(entry->proto);
-	ret_copy->flags = READ_ONCE(entry->flags);
-	ret_copy->new_port = READ_ONCE(entry->new_port);
-	ret_copy->new_addr = READ_ONCE(entry->new_addr);
-	ret_copy->twin = READ_ONCE(entry->twin);
-	ret_copy->refs = READ_ONCE(entry->refs);
-}
-
-/* A mapping has no remote, a permit the address of one, a session an endpoint; ICMP has no port of a remote. */
-static bool remote_holds(const struct entry *entry, struct endpoint remote)
-{
-	__u8 proto = entry->proto & ~PROTO_PERMIT;
-
-	if (entry->flags & ENTRY_MAPPING)
-		return !remote.port && !remote.addr == !(entry->proto & PROTO_PERMIT);
-	return remote.addr && !(entry->proto & PROTO_PERMIT) && !(proto == IPPROTO_ICMP && remote.port);
-}
-
-static bool fields_hold(const struct entry *entry)
-{
-	struct pair pair = entry_pair(entry);
-	bool mapping = entry->flags & ENTRY_MAPPING;
-	__u8 known = mapping ? ENTRY_INBOUND | ENTRY_MAPPING | ENTRY_QUOTA
-			     : ENTRY_INBOUND | ENTRY_HOST | ENTRY_COUNTED | ENTRY_QUOTA | ENTRY_PERMITTED;
-
-	if (!proto_name(entry->proto & ~PROTO_PERMIT) || (entry->flags & ~known) ||
-	    mapping == !!(entry->life & LIFE_SESSION))
-		return false;
-	if (!pair.internal.addr || !pair.external.addr || !remote_holds(entry, pair.remote))
-		return false;
-	/* an outbound one without references rests; an inbound one has the first remote address there */
-	return !(entry->proto & PROTO_PERMIT) || !(entry->flags & ENTRY_INBOUND) || !entry->refs;
-}
-
-/* Of two with one key, the one that stands later is told. */
-static bool key_is_unique(__u32 index, const struct key *key, const struct place *place)
-{
-	for (int i = 0; i < 3; i++)
-		for (__u32 slot = 0; slot < BUCKET_ENTRIES; slot++) {
-			__u32 other_index = place->bucket[i] * BUCKET_ENTRIES + slot;
-			struct entry *other = store_entry(other_index);
-
-			if (other && other_index < index && life_is_visible(READ_ONCE(other->life)) &&
-			    entry_has_key(other, key))
-				return false;
-		}
-	return true;
-}
-
-static bool twin_holds(__u32 index, const struct entry *entry)
-{
-	struct entry *twin = store_entry(entry->twin);
-	struct pair pair = entry_pair(entry), other;
-	struct entry copy;
-
-	if (!twin)
-		return false;
-	copy_entry(twin, &copy);
-	other = entry_pair(&copy);
-	return life_is_visible(copy.life) && copy.twin == index && ((copy.flags ^ entry->flags) & ENTRY_INBOUND) &&
-	       endpoint_equal(pair.internal, other.internal) && endpoint_equal(pair.external, other.external) &&
-	       endpoint_equal(pair.remote, other.remote) && pair.proto == other.proto && pair.flags == other.flags;
-}
-
-/* Where the references of a session on its permit are counted; INDEX_NONE if it is not there. */
-static __u32 find_permit(const struct pair *session)
-{
-	struct pair permit = permit_pair(session);
-	struct key key = pair_key(&permit, 0);
-
-	return store_find(&key);
-}
-
-/* What an outbound entry rests on. */
-static enum rule look_at_base(const struct entry *entry, const struct pair *pair)
-{
-	__u8 proto = pair->proto & ~PROTO_PERMIT;
-	struct pair mapping;
-	struct pool *pool;
-
-	if (((entry->flags & ENTRY_COUNTED) || (pair->proto & PROTO_PERMIT)) &&
-	    !mapping_find_external(proto, pair->external.addr, pair->external.port, &mapping))
-		return RULE_MAPPING;
-	if ((entry->flags & ENTRY_PERMITTED) && find_permit(pair) == INDEX_NONE)
-		return RULE_MAPPING;
-	if (!(entry->flags & ENTRY_MAPPING))
-		return NUM_RULE;
-	pool = pair_pool(pair);
-	return pool && !bitmap_has(pool->used, be16_to_cpu(pair->external.port)) ? RULE_POOL : NUM_RULE;
-}
-
-/* The first rule that the entry breaks, or NUM_RULE. */
-static enum rule look(__u32 index, struct entry *copy)
-{
-	static const struct entry zero;
-	struct entry *entry = store_entry(index);
-	struct place place;
-	struct pair pair;
-	struct key key;
-
-	copy_entry(entry, copy);
-	if (life_phase(copy->life) == PHASE_FREE)
-		return memcmp(copy, &zero, sizeof(zero)) ? RULE_FREE : NUM_RULE;
-	if (life_phase(copy->life) == PHASE_BUSY)
-		return RULE_BUSY;
-	if (!fields_hold(copy))
-		return RULE_FIELDS;
-	pair = entry_pair(copy);
-	key = pair_key(&pair, copy->flags & ENTRY_INBOUND);
-	place = store_place(&key);
-	if (index / BUCKET_ENTRIES != place.bucket[0] && index / BUCKET_ENTRIES != place.bucket[1] &&
-	    index / BUCKET_ENTRIES != place.bucket[2])
-		return RULE_BUCKET;
-	if (!key_is_unique(index, &key, &place))
-		return RULE_UNIQUE;
-	if (!twin_holds(index, copy))
-		return RULE_TWIN;
-	if (copy->flags & ENTRY_INBOUND)
-		return NUM_RULE;
-	return look_at_base(copy, &pair);
+	if (suspects->num == suspects->room) {
+		suspects->room = suspects->room ? 2 * suspects->room : 256;
+		suspects->at = reallocarray(suspects->at, suspects->room, sizeof(*suspects->at));
+		if (!suspects->at)
+			abort();
+	}
+	suspects->at[suspects->num++] = *suspect;
 }
 
 /* ---- telling --------------------------------------------------------------------------------------------------- */
@@ -204,9 +115,11 @@ static void tell(struct check *check, enum rule rule, __u32 index, const char *t
 {
 	struct violation violation = { .rule = rule, .index = index, .text = text };
 
+	pthread_mutex_lock(&check->telling);
 	check->violations++;
 	if (check->report)
 		check->report(&violation, check->ctx);
+	pthread_mutex_unlock(&check->telling);
 }
 
 /* "tcp 192.168.0.5:1000 192.0.2.1:50000 192.0.2.8:80", as far as there is sense in it. */
@@ -230,7 +143,7 @@ static void tell_entry(struct check *check, enum rule rule, __u32 index)
 	char what[160], text[256];
 	struct entry copy;
 
-	copy_entry(store_entry(index), &copy);
+	entry_copy(index, &copy);
 	describe(&copy, what, sizeof(what));
 	snprintf(text, sizeof(text), "%s (%s)", rule_text[rule], what);
 	tell(check, rule, index, text);
@@ -243,12 +156,16 @@ static void pause_a_little(void)
 	nanosleep(&pause, NULL);
 }
 
-/* Looks at what was put aside until it is right or has been wrong at every look, and tells the latter. */
-static void settle(struct check *check)
+static int by_index(const void *a, const void *b)
 {
-	struct suspects *suspects = &check->suspects;
-	struct entry copy;
+	__u32 one = ((const struct suspect *)a)->index, other = ((const struct suspect *)b)->index;
 
+	return one < other ? -1 : one > other;
+}
+
+/* Looks at what was put aside until it is right or has been wrong at every look, and tells the latter. */
+static void settle(struct check *check, struct suspects *suspects)
+{
 	for (int i = 0; i < NUM_LOOKS && suspects->num; i++) {
 		size_t num = 0;
 
@@ -256,15 +173,38 @@ static void settle(struct check *check)
 		for (size_t n = 0; n < suspects->num; n++) {
 			struct suspect suspect = suspects->at[n];
 
-			suspect.rule = look(suspect.index, &copy);
+			suspect.rule = entry_check(suspect.index);
 			if (suspect.rule != NUM_RULE)
 				suspects->at[num++] = suspect;
 		}
 		suspects->num = num;
 	}
+	/* one may have been put aside by both passes */
+	if (suspects->num)
+		qsort(suspects->at, suspects->num, sizeof(*suspects->at), by_index);
 	for (size_t n = 0; n < suspects->num; n++)
-		tell_entry(check, suspects->at[n].rule, suspects->at[n].index);
+		if (!n || suspects->at[n].index != suspects->at[n - 1].index)
+			tell_entry(check, suspects->at[n].rule, suspects->at[n].index);
 	suspects->num = 0;
+}
+
+/* ---- memory ---------------------------------------------------------------------------------------------------- */
+
+/* Zeroed memory, in huge pages where that is possible: it is visited at random. */
+static void *allocate(size_t bytes)
+{
+	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		abort();
+	madvise(memory, bytes, MADV_HUGEPAGE);
+	return memory;
+}
+
+static void release(void *memory, size_t bytes)
+{
+	if (memory)
+		munmap(memory, bytes);
 }
 
 /* ---- counting -------------------------------------------------------------------------------------------------- */
@@ -276,68 +216,168 @@ static __u32 num_entries(void)
 	return (shape->num_buckets + shape->num_stash) * BUCKET_ENTRIES;
 }
 
-static void count_session(struct check *check, const struct entry *entry)
+static __u64 *mapped_word(struct check *check, __u32 pool, __u32 port)
 {
-	struct pair pair = entry_pair(entry), mapping;
-	struct key key;
-	__u32 index;
-
-	check->census.sessions++;
-	if (!check->sessions)
-		return;
-	index = entry->flags & ENTRY_PERMITTED ? find_permit(&pair) : INDEX_NONE;
-	if (index != INDEX_NONE)
-		check->sessions[index]++;
-	if (!(entry->flags & ENTRY_COUNTED) ||
-	    !mapping_find_external(pair.proto, pair.external.addr, pair.external.port, &mapping))
-		return;
-	key = pair_key(&mapping, 0);
-	index = store_find(&key);
-	if (index != INDEX_NONE)
-		check->sessions[index]++;
+	return &check->mapped[(size_t)pool * PORT_WORDS + port / 64];
 }
 
-static void count_entry(struct check *check, __u32 index, const struct entry *entry)
+/* Of an inbound entry. */
+static void note_mapping(struct check *check, const struct entry *entry)
 {
-	if (!life_is_visible(entry->life))
-		return;
-	check->census.entries++;
+	__u32 pool = check->mapped ? pool_index(entry->dst, entry->proto) : INDEX_NONE;
+	__u32 port = be16_to_cpu(entry->dport);
+
+	if (pool < platform.num_pools)
+		__atomic_fetch_or(mapped_word(check, pool, port), 1ull << port % 64, __ATOMIC_RELAXED);
+}
+
+static void count_entry(struct part *part, __u32 index, const struct entry *entry)
+{
+	part->census.entries++;
 	if (index_is_stash(index))
-		check->stashed++;
-	if (entry->flags & ENTRY_INBOUND)
-		return;
-	if (entry->proto & PROTO_PERMIT)
-		check->census.permits++;
-	else if (entry->flags & ENTRY_MAPPING)
-		check->census.mappings++;
-	else
-		count_session(check, entry);
+		part->stashed++;
+	if (entry->flags & ENTRY_INBOUND) {
+		if ((entry->flags & ENTRY_MAPPING) && !(entry->proto & PROTO_PERMIT))
+			note_mapping(part->check, entry);
+	} else if (entry->proto & PROTO_PERMIT) {
+		part->census.permits++;
+	} else if (entry->flags & ENTRY_MAPPING) {
+		part->census.mappings++;
+	} else {
+		part->census.sessions++;
+	}
 }
 
-/* One pass: counts, and with `judge` puts aside what breaks a rule. */
-static void pass(struct check *check, bool judge)
+static void count_references(struct check *check, const struct entry_look *look)
 {
-	__u32 num = num_entries();
+	if (look->copy.flags & ENTRY_INBOUND)
+		return;
+	if (look->copy.flags & ENTRY_MAPPING) {
+		/* Only if all sessions that count on it are looked at too. No other part has bits in this word. */
+		if (ledger_is_open(&check->part[0].ledger, &look->facts, FACT_REFERENCES))
+			check->bases[look->index / 64] |= 1ull << look->index % 64;
+		return;
+	}
+	for (enum base base = 0; base < NUM_BASE; base++)
+		if (look->base[base] != INDEX_NONE)
+			__atomic_fetch_add(&check->sessions[look->base[base]], 1, __ATOMIC_RELAXED);
+}
+
+static void end_look(struct part *part, struct entry_look *look)
+{
+	struct check *check = part->check;
+
+	entry_look_end(look);
+	if (life_is_visible(look->copy.life)) {
+		if (check->depth == ENTRY_ALONE)
+			ledger_note(&part->ledger, &look->facts);
+		else
+			count_references(check, look);
+	}
+	if (!check->judge || look->rule == NUM_RULE)
+		return;
+	/* what an entry shows alone was judged in the first pass */
+	if (check->depth == ENTRY_WHOLE && look->rule != RULE_TWIN && look->rule != RULE_MAPPING)
+		return;
+	suspects_add(&part->suspects, &(struct suspect){ .index = look->index, .rule = look->rule });
+	if (part->suspects.num == MAX_SUSPECTS)
+		settle(check, &part->suspects);
+}
+
+/* Begins a look if this pass wants one. */
+static bool begin_look(struct part *part, __u32 index, struct entry_look *ret_look)
+{
+	struct check *check = part->check;
 	struct entry copy;
 
+	if (check->depth == ENTRY_ALONE) {
+		entry_look_begin(index, ENTRY_ALONE, ret_look);
+		if (!life_is_visible(ret_look->copy.life))
+			return ret_look->rule != NUM_RULE;
+		count_entry(part, index, &ret_look->copy);
+		ledger_find(&part->ledger, index, &ret_look->copy, &ret_look->facts);
+		return true;
+	}
+	entry_copy(index, &copy);
+	if (!life_is_visible(copy.life))
+		return false;
+	count_entry(part, index, &copy);
+	ledger_find(&check->part[0].ledger, index, &copy, &ret_look->facts);
+	if (!ledger_is_open(&check->part[0].ledger, &ret_look->facts, FACT_PAIR))
+		return false;
+	entry_look_begin(index, ENTRY_WHOLE, ret_look);
+	return true;
+}
+
+/* One pass over a part of the table. Several looks are under way at a time. */
+static void *walk_part(void *ctx)
+{
+	static __thread struct entry_look look[LOOKS_AHEAD];
+	struct part *part = ctx;
+	__u32 begun = 0, ended = 0;
+
+	platform = part->check->platform;
+	part->census = (struct census){};
+	part->stashed = 0;
+	for (__u32 index = part->from; index < part->to; index++) {
+		begun += begin_look(part, index, &look[begun % LOOKS_AHEAD]);
+		if (begun - ended == LOOKS_AHEAD)
+			end_look(part, &look[ended++ % LOOKS_AHEAD]);
+	}
+	while (ended != begun)
+		end_look(part, &look[ended++ % LOOKS_AHEAD]);
+	return NULL;
+}
+
+/* Each part but the first in a thread of its own, if that can be had. */
+static void run_parts(struct check *check, void *(*run)(void *part))
+{
+	pthread_t thread[MAX_PARTS];
+	bool runs[MAX_PARTS] = {};
+
+	for (int i = 1; i < check->num_parts; i++)
+		runs[i] = !pthread_create(&thread[i], NULL, run, &check->part[i]);
+	for (int i = 0; i < check->num_parts; i++)
+		if (!runs[i])
+			run(&check->part[i]);
+	for (int i = 1; i < check->num_parts; i++)
+		if (runs[i])
+			pthread_join(thread[i], NULL);
+}
+
+static size_t bases_bytes(void)
+{
+	return ((size_t)num_entries() + 63) / 64 * sizeof(__u64);
+}
+
+static size_t sessions_bytes(void)
+{
+	return (size_t)num_entries() * sizeof(__u32);
+}
+
+static void count_anew(struct check *check)
+{
+	release(check->sessions, sessions_bytes());
+	release(check->bases, bases_bytes());
+	check->sessions = allocate(sessions_bytes());
+	check->bases = allocate(bases_bytes());
+}
+
+static void pass(struct check *check)
+{
+	if (check->depth == ENTRY_WHOLE)
+		count_anew(check);
+	run_parts(check, walk_part);
 	check->census = (struct census){};
 	check->stashed = 0;
-	if (check->sessions)
-		memset(check->sessions, 0, num * sizeof(*check->sessions));
-	for (__u32 index = 0; index < num; index++) {
-		if (judge) {
-			enum rule rule = look(index, &copy);
+	for (int i = 0; i < check->num_parts; i++) {
+		const struct part *part = &check->part[i];
 
-			if (rule != NUM_RULE) {
-				check->suspects.at[check->suspects.num++] =
-					(struct suspect){ .index = index, .rule = rule };
-				if (check->suspects.num == MAX_SUSPECTS)
-					settle(check);
-			}
-		} else {
-			copy_entry(store_entry(index), &copy);
-		}
-		count_entry(check, index, &copy);
+		check->census.entries += part->census.entries;
+		check->census.sessions += part->census.sessions;
+		check->census.mappings += part->census.mappings;
+		check->census.permits += part->census.permits;
+		check->stashed += part->stashed;
 	}
 }
 
@@ -356,25 +396,30 @@ static bool was_suspect(const struct suspects *suspects, __u32 index, __s64 exce
 	return low < suspects->num && suspects->at[low].index == index && suspects->at[low].excess == excess;
 }
 
+static void compare_base(struct check *check, const struct suspects *before, __u32 index, bool first)
+{
+	struct entry copy;
+	__s64 excess;
+
+	entry_copy(index, &copy);
+	if (!life_is_visible(copy.life) || !(copy.flags & ENTRY_MAPPING) || (copy.flags & ENTRY_INBOUND))
+		return;
+	excess = (__s64)copy.refs - check->sessions[index];
+	if (excess && (first || was_suspect(before, index, excess)))
+		suspects_add(&check->refs, &(struct suspect){ .index = index, .rule = RULE_REFS, .excess = excess });
+}
+
 /* Keeps of the suspects those mappings whose references are wrong by the same number again; `first`: all. */
 static void compare_refs(struct check *check, bool first)
 {
+	size_t words = check->depth == ENTRY_WHOLE ? bases_bytes() / sizeof(__u64) : 0;
 	struct suspects before = check->refs;
-	__u32 num = check->sessions ? num_entries() : 0;
-	struct entry copy;
 
-	check->refs.num = 0;
-	for (__u32 index = 0; index < num; index++) {
-		__s64 excess;
-
-		copy_entry(store_entry(index), &copy);
-		if (!life_is_visible(copy.life) || !(copy.flags & ENTRY_MAPPING) || (copy.flags & ENTRY_INBOUND))
-			continue;
-		excess = (__s64)copy.refs - check->sessions[index];
-		if (excess && check->refs.num < MAX_SUSPECTS && (first || was_suspect(&before, index, excess)))
-			check->refs.at[check->refs.num++] =
-				(struct suspect){ .index = index, .rule = RULE_REFS, .excess = excess };
-	}
+	check->refs = (struct suspects){};
+	for (size_t word = 0; word < words; word++)
+		for (__u64 left = check->bases[word]; left; left &= left - 1)
+			compare_base(check, &before, word * 64 + __builtin_ctzll(left), first);
+	free(before.at);
 }
 
 /* ---- pools ----------------------------------------------------------------------------------------------------- */
@@ -397,27 +442,30 @@ static __u32 look_at_pool(const struct pool *pool, __be32 addr, __u8 proto, __u6
 {
 	__u32 num = 0;
 
-	for (__u32 port = 0; port < NUM_PORTS; port++) {
-		if (!bitmap_has(suspect, port))
-			continue;
-		if (bitmap_has(pool->used, port) && !has_mapping(addr, proto, port))
-			num++;
-		else
-			suspect[port / 64] &= ~(1ull << port % 64);
-	}
+	for (__u32 word = 0; word < PORT_WORDS; word++)
+		for (__u64 left = suspect[word]; left; left &= left - 1) {
+			__u32 port = word * 64 + __builtin_ctzll(left);
+
+			if (bitmap_has(pool->used, port) && !has_mapping(addr, proto, port))
+				num++;
+			else
+				suspect[word] &= ~(1ull << port % 64);
+		}
 	return num;
 }
 
 /* The other direction, a mapping that is not marked, is judged with its entry. */
-static void check_pool(struct check *check, const struct pool *pool, __be32 addr, __u8 proto)
+static void check_pool(struct check *check, __u32 number, __be32 addr, __u8 proto)
 {
+	const struct pool *pool = platform_pool(number);
 	char endpoint[ENDPOINT_TEXT], text[128];
 	__u64 suspect[PORT_WORDS];
 
-	for (__u32 word = 0; word < PORT_WORDS; word++)
-		suspect[word] = READ_ONCE(pool->used[word]);
+	for (__u32 word = 0; pool && word < PORT_WORDS; word++)
+		suspect[word] =
+			READ_ONCE(pool->used[word]) & ~(check->mapped ? *mapped_word(check, number, word * 64) : 0);
 	for (int i = 0; i < NUM_LOOKS; i++) {
-		if (!look_at_pool(pool, addr, proto, suspect))
+		if (!pool || !look_at_pool(pool, addr, proto, suspect))
 			return;
 		pause_a_little();
 	}
@@ -437,12 +485,8 @@ static void check_pools(struct check *check)
 	struct header *header = platform_header();
 
 	for (__u32 i = 0; i < MAX_EXTERNAL && i < header->num_pool_addrs; i++)
-		for (__u32 space = 0; space < NUM_SPACE && header->pool_addr[i]; space++) {
-			struct pool *pool = platform_pool(i * NUM_SPACE + space);
-
-			if (pool)
-				check_pool(check, pool, header->pool_addr[i], proto_of_space[space]);
-		}
+		for (__u32 space = 0; space < NUM_SPACE && header->pool_addr[i]; space++)
+			check_pool(check, i * NUM_SPACE + space, header->pool_addr[i], proto_of_space[space]);
 }
 
 /* A number of the header and what was seen. */
@@ -488,7 +532,7 @@ static void tell_numbers(struct check *check, const struct sum sums[NUM_SUM])
 	for (size_t n = 0; n < check->refs.num; n++) {
 		struct entry copy;
 
-		copy_entry(store_entry(check->refs.at[n].index), &copy);
+		entry_copy(check->refs.at[n].index, &copy);
 		describe(&copy, what, sizeof(what));
 		snprintf(text, sizeof(text), "has %u references and %lld sessions (%s)", copy.refs,
 			 copy.refs - check->refs.at[n].excess, what);
@@ -503,9 +547,51 @@ static void tell_numbers(struct check *check, const struct sum sums[NUM_SUM])
 	}
 }
 
+/* ---- all of it ------------------------------------------------------------------------------------------------- */
+
+/* Parts begin at multiples of 64, so that each has words of its own in a bitmap of entries. */
+static void divide(struct check *check)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	__u32 num = num_entries(), share;
+
+	check->num_parts = num < MIN_SHARED || cpus < 2 ? 1 : cpus < MAX_PARTS ? cpus : MAX_PARTS;
+	share = (num / check->num_parts + 63) / 64 * 64;
+	for (int i = 0; i < check->num_parts; i++)
+		check->part[i] = (struct part){
+			.check = check,
+			.from = i * share,
+			.to = i + 1 == check->num_parts ? num : (i + 1) * share,
+		};
+}
+
+/* The first pass. True if there is nothing that lacks its counterpart. */
+static bool survey(struct check *check)
+{
+	struct ledger *ledger = &check->part[0].ledger;
+
+	ledger_open(ledger, num_entries());
+	for (int i = 1; i < check->num_parts; i++)
+		ledger_open_like(&check->part[i].ledger, ledger);
+	check->depth = ENTRY_ALONE;
+	check->judge = true;
+	pass(check);
+	check->depth = ENTRY_WHOLE;
+	for (int i = 1; i < check->num_parts; i++)
+		ledger_add(ledger, &check->part[i].ledger);
+	return ledger_is_even(ledger);
+}
+
+static void close_part(struct part *part)
+{
+	free(part->suspects.at);
+	ledger_close(&part->ledger);
+}
+
 size_t invariant_check(void (*report)(const struct violation *violation, void *ctx), void *ctx,
 		       struct census *ret_census)
 {
+	size_t mapped_bytes = (size_t)platform.num_pools * PORT_WORDS * sizeof(__u64);
 	struct check *check = calloc(1, sizeof(*check));
 	struct sum sums[NUM_SUM] = {
 		{ .rule = RULE_SESSIONS, .what = "sessions" },
@@ -514,28 +600,41 @@ size_t invariant_check(void (*report)(const struct violation *violation, void *c
 		{ .rule = RULE_STASH, .what = "entries of the stash" },
 	};
 	size_t violations;
+	bool even;
 
 	if (!check)
 		abort();
 	check->report = report;
 	check->ctx = ctx;
-	check->sessions = calloc(num_entries(), sizeof(*check->sessions));
+	check->platform = platform;
+	pthread_mutex_init(&check->telling, NULL);
+	check->mapped = mapped_bytes ? allocate(mapped_bytes) : NULL;
+	divide(check);
 
-	for (int i = 0; i < NUM_COUNTS; i++) {
-		pass(check, i == 0);
+	even = survey(check);
+	compare_sums(check, sums, true);
+	for (int i = 0; i < NUM_COUNTS && (i ? check->refs.num : !even) + any_is_wrong(sums); i++) {
+		if (i)
+			pause_a_little();
+		check->judge = i == 0;
+		pass(check);
 		compare_refs(check, i == 0);
-		compare_sums(check, sums, i == 0);
-		if (!check->refs.num && !any_is_wrong(sums))
-			break;
-		pause_a_little();
+		compare_sums(check, sums, false);
 	}
-	settle(check);
+	for (int i = 0; i < check->num_parts; i++)
+		settle(check, &check->part[i].suspects);
 	check_pools(check);
 	tell_numbers(check, sums);
 	if (ret_census)
 		*ret_census = check->census;
 	violations = check->violations;
-	free(check->sessions);
+	for (int i = 0; i < check->num_parts; i++)
+		close_part(&check->part[i]);
+	free(check->refs.at);
+	release(check->sessions, sessions_bytes());
+	release(check->bases, bases_bytes());
+	release(check->mapped, mapped_bytes);
+	pthread_mutex_destroy(&check->telling);
 	free(check);
 	return violations;
 }

@@ -42,7 +42,8 @@ struct census {
 
 /* Checks the table in this thread's `platform` (header and buckets are enough) and calls `report` (may be NULL) for each
  * violation, whose text lives as long as the call. Returns their number. The table may be live: whatever looks wrong is
- * looked at again, some milliseconds apart, before it counts. ret_census may be NULL. Needs four bytes for each entry.
+ * looked at again, some milliseconds apart, before it counts. ret_census may be NULL. Needs four bytes for each
+ * entry. Of a big table every CPU takes a part; `report` is called by one at a time.
  */
 size_t invariant_check(void (*report)(const struct violation *violation, void *ctx), void *ctx,
 		       struct census *ret_census);

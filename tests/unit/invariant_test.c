@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "invariant.h"
-#include "store_write.h"
+#include "permit.h"
 #include "world.h"
 
 #define NUM_BUCKETS 64
@@ -271,6 +271,14 @@ static void test_bucket(void **state)
 	check_told(RULE_BUCKET, to, "192.168.0.5:3");
 }
 
+/* Of two entries that may have one key, the one whose bucket is the later choice. */
+static __u32 later(const struct place *place, __u32 one, __u32 other)
+{
+	if (one / BUCKET_ENTRIES == other / BUCKET_ENTRIES)
+		return one > other ? one : other;
+	return one / BUCKET_ENTRIES == place->bucket[0] ? other : one;
+}
+
 static void test_unique(void **state)
 {
 	struct pair session = session_of(3, 2);
@@ -286,7 +294,20 @@ static void test_unique(void **state)
 			copy = other;
 	}
 	*store_entry(copy) = *store_entry(index);
-	check_among(RULE_UNIQUE, copy > index ? copy : index);
+	check_among(RULE_UNIQUE, later(&place, copy, index));
+}
+
+static void test_unique_stash(void **state)
+{
+	struct pair session = session_of(3, 2);
+	struct key key = pair_key(&session, ENTRY_INBOUND);
+	struct place place = store_place(&key);
+	__u32 copy = place.bucket[2] * BUCKET_ENTRIES;
+	struct world *world = *state;
+
+	*store_entry(copy) = *entry_of(&session, ENTRY_INBOUND);
+	world->header.num_stashed++;
+	check_among(RULE_UNIQUE, copy);
 }
 
 static void test_twin_elsewhere(void **state)
@@ -345,6 +366,82 @@ static void test_refs(void **state)
 	check_told(RULE_REFS, index, "1 references and 2 sessions");
 }
 
+/* A session toward a second address of a mapping's, and its permit. */
+static struct pair insert_permitted(void)
+{
+	struct pair session = session_of(2, 9), mapping = mapping_of(2), permit;
+
+	session.remote.addr = htonl(0xc0000209);
+	session.flags |= ENTRY_PERMITTED;
+	permit = permit_pair(&session);
+	insert(&permit, 1);
+	insert(&session, 0);
+	entry_of(&mapping, 0)->refs++;
+	return session;
+}
+
+static void test_permit(void **state)
+{
+	struct pair session = insert_permitted(), permit = permit_pair(&session);
+	__u32 index = find(&permit, 0);
+
+	(void)state;
+	assert_int_equal(invariant_check(NULL, NULL, NULL), 0);
+	store_entry(index)->refs = 2;
+	check_told(RULE_REFS, index, "2 references and 1 sessions");
+	store_entry(index)->refs = 1;
+	entry_of(&permit, ENTRY_INBOUND)->refs = 1;
+	check_told(RULE_FIELDS, find(&permit, ENTRY_INBOUND), "no writer writes");
+}
+
+static void test_no_permit(void **state)
+{
+	struct pair session = insert_permitted(), permit = permit_pair(&session);
+	struct world *world = *state;
+
+	memset(entry_of(&permit, ENTRY_INBOUND), 0, sizeof(struct entry));
+	memset(entry_of(&permit, 0), 0, sizeof(struct entry));
+	world->header.num_permits--;
+	check_told(RULE_MAPPING, find(&session, 0), "counts on a mapping or permit");
+}
+
+/* A permit of a mapping that is gone, without a session that would tell it. */
+static void test_permit_alone(void **state)
+{
+	struct pair session = session_of(9, 1), permit = permit_pair(&session);
+
+	(void)state;
+	insert(&permit, 0);
+	check_told(RULE_MAPPING, find(&permit, 0), "counts on a mapping or permit");
+}
+
+/* Two faults that would make up for each other if references were only added up. */
+static void test_refs_exchanged(void **state)
+{
+	struct pair one = mapping_of(1), other = mapping_of(2);
+
+	(void)state;
+	entry_of(&one, 0)->refs++;
+	entry_of(&other, 0)->refs--;
+	check_among(RULE_REFS, find(&one, 0));
+	check_among(RULE_REFS, find(&other, 0));
+}
+
+/* Two sessions that have each other's halves. */
+static void test_twins_exchanged(void **state)
+{
+	struct pair one = session_of(3, 1), other = session_of(3, 2);
+	struct entry *a = entry_of(&one, 0), *b = entry_of(&other, 0);
+	__u32 twin = a->twin;
+
+	(void)state;
+	a->twin = b->twin;
+	b->twin = twin;
+	check_among(RULE_TWIN, find(&one, 0));
+	check_among(RULE_TWIN, find(&other, 0));
+	check_among(RULE_TWIN, find(&one, ENTRY_INBOUND));
+}
+
 static void test_header(void **state)
 {
 	struct world *world = *state;
@@ -357,6 +454,9 @@ static void test_header(void **state)
 	world->header.num_mappings++;
 	check_told(RULE_MAPPINGS, INDEX_NONE, "1 more mappings");
 	world->header.num_mappings--;
+	world->header.num_permits++;
+	check_told(RULE_PERMITS, INDEX_NONE, "1 more permits");
+	world->header.num_permits--;
 	world->header.num_stashed = 2;
 	check_told(RULE_STASH, INDEX_NONE, "2 more entries of the stash");
 }
@@ -376,6 +476,38 @@ static void test_all_broken(void **state)
 	assert_int_equal(seen.num, num);
 	world_close(&world);
 	/* what the teardown closes */
+	fill(state);
+}
+
+/* A table that is big enough to be looked at by several threads: what is wrong in any part of it is found. */
+static void test_big_table(void **state)
+{
+	struct pair mapping = mapping_of(500);
+	struct world world;
+	struct seen seen = {};
+	__u32 step;
+
+	empty(state);
+	world_open(&world, 300000, 1000, 4);
+	for (__u16 port = 1; port <= 1000; port++) {
+		struct pair one = mapping_of(port), session = session_of(port, 7);
+
+		insert(&one, 1);
+		insert(&session, 0);
+	}
+	assert_int_equal(invariant_check(see, &seen, NULL), 0);
+	step = world.num_entries / MAX_SEEN;
+	for (__u32 i = 0; i < MAX_SEEN; i++) {
+		__u32 index = i * step;
+
+		while (store_entry(index)->life != PHASE_FREE)
+			index++;
+		store_entry(index)->refs = 1;
+	}
+	assert_int_equal(invariant_check(see, &seen, NULL), MAX_SEEN);
+	entry_of(&mapping, 0)->refs++;
+	assert_int_equal(invariant_check(NULL, NULL, NULL), MAX_SEEN + 1);
+	world_close(&world);
 	fill(state);
 }
 
@@ -436,7 +568,10 @@ int main(void)
 		TEST(test_half_a_pair),    TEST(test_other_pair),
 		TEST(test_no_mapping),     TEST(test_refs),
 		TEST(test_header),         TEST(test_all_broken),
-		TEST(test_live_table),
+		TEST(test_unique_stash),   TEST(test_permit),
+		TEST(test_no_permit),      TEST(test_permit_alone),
+		TEST(test_refs_exchanged), TEST(test_twins_exchanged),
+		TEST(test_big_table),      TEST(test_live_table),
 	};
 
 	return cmocka_run_group_tests_name("invariant", tests, NULL, NULL);
