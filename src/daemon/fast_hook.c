@@ -91,7 +91,7 @@ static int load(const struct fast_hooks *hooks, __u32 external, struct xdp **ret
 	int err;
 
 	if (!programs)
-		return -errno;
+		return -ENOMEM;
 	memcpy((void *)&programs->rodata->shape, &hooks->header->shape, sizeof(hooks->header->shape));
 	*(__u64 *)&programs->rodata->clock_mult = hooks->header->clock.mult;
 	*(__u32 *)&programs->rodata->external_ifindex = external;
@@ -109,7 +109,7 @@ static int load(const struct fast_hooks *hooks, __u32 external, struct xdp **ret
 
 int fast_hooks_load(struct fast_hooks *hooks, __u32 external, struct fault *fault)
 {
-	struct xdp *programs;
+	struct xdp *programs = NULL;
 	int err;
 
 	err = load(hooks, external, &programs);

@@ -23,7 +23,7 @@ static int load(const struct fast_hooks *hooks, struct fast_lost **ret_programs)
 	int err;
 
 	if (!programs)
-		return -errno;
+		return -ENOMEM;
 	*(__u64 *)&programs->rodata->netns_cookie = hooks->instance->cookie;
 	err = bpf_map__reuse_fd(programs->maps.fast_links, fast_hooks_map(hooks, "fast_links"));
 	if (!err)
@@ -51,7 +51,7 @@ static int attach(const struct instance *instance, const struct bpf_program *pro
 
 int fast_lost_start(const struct fast_hooks *hooks, struct fault *fault)
 {
-	struct fast_lost *programs;
+	struct fast_lost *programs = NULL;
 	int err;
 
 	fast_lost_stop(hooks->instance);

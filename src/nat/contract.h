@@ -280,7 +280,7 @@ struct header {
 	 * nothing may be sent past the stack.
 	 */
 	__u64 next_hop_until;
-	__u32 resize;              /* enum resize */
+	__u32 resize; /* enum resize */
 	/* store_id of the store where entries come, go and move; STORE_NONE: nowhere. A program of another store leaves it alone. */
 	__u32 writable;
 	__u32 next_stashed; /* how many of num_stashed are entries of the store that is to come */

@@ -10,7 +10,7 @@ from blob import BLOB, SHA256, WebServer
 from flow import INSIDE, OUTSIDE, Flow
 from gateway import Bauta
 from packet import check_checksums, match
-from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_NOP, fragment
+from scapy.layers.inet import IP, TCP, UDP, IPOption_NOP, fragment
 from talk import ask, exchange
 from wait import until
 from xdp_pass import XdpPass

@@ -41,4 +41,3 @@ class XdpPass:
         if self._link is not None:
             os.close(self._link)
             self._link = None
-
