@@ -4,7 +4,7 @@
 #include "create.h"
 #include "pool.h"
 #include "scratch.h"
-#include "socket.h"
+#include "socket_here.h"
 
 char _license[] SEC("license") = "GPL";
 

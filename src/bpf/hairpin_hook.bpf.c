@@ -25,7 +25,7 @@
 #include "refuse.h"
 #include "route_hide.h"
 #include "scratch.h"
-#include "socket.h"
+#include "socket_here.h"
 #include "unsolicited.h"
 
 #define NEXT TC_ACT_UNSPEC

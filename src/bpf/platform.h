@@ -108,7 +108,7 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 2); /* SPACE_TCP, SPACE_UDP */
+	__uint(max_entries, NUM_HOST_PORTS);
 	__type(key, __u32);
 	__type(value, struct host_ports);
 } host_ports SEC(".maps");

@@ -18,11 +18,11 @@ static __always_inline struct bpf_sock_tuple socket_tuple(const struct tuple *in
 	return tuple;
 }
 
-/* Looked up as if the packet arrived on the interface of `hook`: connected, listening and wildcard-bound sockets, those
+/* Whether a socket would receive it. Looked up as if the packet arrived on the interface of `hook`: connected, listening and wildcard-bound sockets, those
  * in TIME_WAIT, and half-open connections. The kernel's tables are the truth about the host, and hold what was there
  * before the gateway started. ICMP identifiers have no table.
  */
-static __always_inline bool platform_host_holds(void *hook, const struct tuple *inbound)
+static __always_inline bool socket_holds(void *hook, const struct tuple *inbound)
 {
 	struct bpf_sock_tuple tuple = socket_tuple(inbound);
 	struct bpf_sock *sock;

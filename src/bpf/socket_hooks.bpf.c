@@ -234,7 +234,7 @@ static __always_inline int after_bind(struct bpf_sock *sk, __be32 addr)
 
 	if (!is_borrowed(sk->protocol, addr, port))
 		return ALLOW;
-	host_port_note(sk->protocol, port);
+	host_port_note(sk->protocol, port, 0);
 	return judge_bind(sk->protocol, addr, port);
 }
 

@@ -18,7 +18,7 @@
 #include "refuse.h"
 #include "route_hide.h"
 #include "scratch.h"
-#include "socket.h"
+#include "socket_here.h"
 #include "stage.h"
 #include "sweep.h"
 #include "translate.h"
@@ -103,7 +103,7 @@ int bauta_egress_slow(struct __sk_buff *skb)
 		apply_id(skb, &pkt, &decision);
 	/* a RST is sent without a socket, to whoever knocks at a closed port */
 	if (decision.reason == PASSED_HOST && !(pkt.tcp_flags & LIFE_RST))
-		host_port_see(&pkt.tuple);
+		host_port_see(skb, &pkt.tuple);
 	account(&pkt, &decision, packet_origin(skb));
 
 	switch (reason_verdict(decision.reason)) {

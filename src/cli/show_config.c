@@ -110,17 +110,17 @@ static void add_policies(json_t *record, const struct config *config)
 /* How it behaves toward both sides. */
 static void add_behaviour(json_t *record, const struct config *config)
 {
-	json_t *more = json_pack("{s:s, s:{s:s, s:s}, s:o, s:o, s:s, s:s, s:s, s:b, s:o, s:b, s:o, s:o, s:b, s:b}",
-				 "mapping", word_of(mapping_mode_name, NUM_MAPPING_MODE, config->mapping), "filtering",
-				 "tcp", word_of(filtering_name, NUM_FILTERING, config->filtering_tcp), "udp",
-				 word_of(filtering_name, NUM_FILTERING, config->filtering_udp), "hairpin",
-				 interfaces_of(&config->hairpin), "fast_path", interfaces_of(&config->fast_path),
-				 "mid_stream", word_of(mid_stream_name, NUM_MID_STREAM, config->mid_stream),
-				 "unsolicited_syn", word_of(unsolicited_name, NUM_UNSOLICITED, config->unsolicited),
-				 "expired", word_of(expired_name, NUM_EXPIRED, config->expired), "inbound_refresh",
-				 config->inbound_refresh, "mss", limit_of(config->mss), "mss_auto", config->mss_auto,
-				 "excluded", list_excluded(config), "port_timeout_s", list_port_timeouts(config),
-				 "below_rfc", config->below_rfc, "keep", config->keep);
+	json_t *more = json_pack(
+		"{s:s, s:{s:s, s:s}, s:o, s:o, s:b, s:s, s:s, s:s, s:b, s:o, s:b, s:o, s:o, s:b, s:b}", "mapping",
+		word_of(mapping_mode_name, NUM_MAPPING_MODE, config->mapping), "filtering", "tcp",
+		word_of(filtering_name, NUM_FILTERING, config->filtering_tcp), "udp",
+		word_of(filtering_name, NUM_FILTERING, config->filtering_udp), "hairpin",
+		interfaces_of(&config->hairpin), "fast_path", interfaces_of(&config->fast_path), "fast_create",
+		config->fast_create, "mid_stream", word_of(mid_stream_name, NUM_MID_STREAM, config->mid_stream),
+		"unsolicited_syn", word_of(unsolicited_name, NUM_UNSOLICITED, config->unsolicited), "expired",
+		word_of(expired_name, NUM_EXPIRED, config->expired), "inbound_refresh", config->inbound_refresh, "mss",
+		limit_of(config->mss), "mss_auto", config->mss_auto, "excluded", list_excluded(config),
+		"port_timeout_s", list_port_timeouts(config), "below_rfc", config->below_rfc, "keep", config->keep);
 
 	json_object_update(record, more);
 	json_decref(more);

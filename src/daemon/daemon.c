@@ -122,6 +122,31 @@ static int check_fixed(const struct settings *old, const struct settings *new, s
 	return 0;
 }
 
+/* Whether it matters to packets on which ports programs of the host sit. */
+static bool needs_host_ports(const struct settings *settings)
+{
+	return settings->borrow || settings->fast_create;
+}
+
+/* Which ports are the host's. */
+static void list_host_ports(struct daemon *daemon)
+{
+	struct host_ports *ports = daemon->dataplane.table.host_ports;
+	struct fault fault;
+
+	if (!ports || !host_ports_update(ports, &fault)) {
+		daemon->host_ports_complaint.text[0] = '\0';
+		daemon->host_ports_listed = true;
+		return;
+	}
+	if (strcmp(fault.text, daemon->host_ports_complaint.text) != 0)
+		log_warn("%s; until sockets can be listed, %s", fault.text,
+			 daemon->host_ports_listed
+				 ? "ports whose sockets are closed stay the host's"
+				 : "sessions may be given ports that programs of this machine have already");
+	daemon->host_ports_complaint = fault;
+}
+
 /* All of the file takes effect, or nothing. */
 static int read_settings_again(struct daemon *daemon)
 {
@@ -134,6 +159,8 @@ static int read_settings_again(struct daemon *daemon)
 	err = settings_load(daemon->source->file, daemon->source->options, new, &fault);
 	if (!err)
 		err = check_fixed(old, new, &fault);
+	if (!err && needs_host_ports(new))
+		list_host_ports(daemon);
 	if (!err)
 		err = follow_settings(&daemon->follow, new, &fault);
 	if (err) {
@@ -213,30 +240,14 @@ static void poll_everything(evutil_socket_t fd, short what, void *context)
 	event_log_poll(daemon->log);
 }
 
-/* With --borrow: which ports are the host's. */
-static void list_host_ports(struct daemon *daemon)
-{
-	struct host_ports *ports = daemon->dataplane.table.host_ports;
-	struct fault fault;
-
-	if (!ports || !host_ports_update(ports, &fault)) {
-		daemon->host_ports_complaint.text[0] = '\0';
-		daemon->host_ports_listed = true;
-		return;
-	}
-	if (strcmp(fault.text, daemon->host_ports_complaint.text) != 0)
-		log_warn("%s; until sockets can be listed, %s", fault.text,
-			 daemon->host_ports_listed
-				 ? "ports whose sockets are closed stay the host's"
-				 : "sessions may be given ports that programs of this machine have already");
-	daemon->host_ports_complaint = fault;
-}
-
 static void look_at_sockets(evutil_socket_t fd, short what, void *context)
 {
+	struct daemon *daemon = context;
+
 	(void)fd;
 	(void)what;
-	list_host_ports(context);
+	if (needs_host_ports(daemon->settings))
+		list_host_ports(daemon);
 }
 
 static int watch(struct daemon *daemon, enum watched which, int fd, short what, event_callback_fn call, __u32 every_ms)
@@ -262,7 +273,7 @@ static int watch_all(struct daemon *daemon, struct fault *fault)
 	    watch(daemon, WATCH_UNSOLICITED, -1, EV_TIMEOUT, answer_unsolicited, daemon->unsolicited.tick_ms) ||
 	    watch(daemon, WATCH_POLL, -1, EV_TIMEOUT, poll_everything, POLL_MS))
 		return fault_set_errno(fault, errno, "cannot watch signals, timers and sockets");
-	if (daemon->settings->borrow && watch(daemon, WATCH_HOST_PORTS, -1, EV_TIMEOUT, look_at_sockets, HOST_PORTS_MS))
+	if (watch(daemon, WATCH_HOST_PORTS, -1, EV_TIMEOUT, look_at_sockets, HOST_PORTS_MS))
 		return fault_set_errno(fault, errno, "cannot set a timer");
 	return 0;
 }
@@ -366,7 +377,7 @@ static int start(struct daemon *daemon, struct fault *fault)
 	if (!err)
 		err = open_loop(daemon, fault);
 	/* before the first packet can take a port */
-	if (!err && daemon->settings->borrow)
+	if (!err && needs_host_ports(daemon->settings))
 		list_host_ports(daemon);
 	if (!err)
 		err = follow_start(&daemon->follow, &daemon->dataplane, &daemon->sweep, fault);
@@ -376,7 +387,7 @@ static int start(struct daemon *daemon, struct fault *fault)
 		fast_start(&daemon->fast, &daemon->dataplane, daemon->follow.ask, daemon->base);
 	}
 	/* what was bound since then, and before the hooks that note it */
-	if (!err && daemon->settings->borrow)
+	if (!err && needs_host_ports(daemon->settings))
 		list_host_ports(daemon);
 	return err;
 }

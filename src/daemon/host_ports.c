@@ -12,23 +12,21 @@
 
 #include "platform.h"
 
-static const __u8 proto_of[] = { [SPACE_TCP] = IPPROTO_TCP, [SPACE_UDP] = IPPROTO_UDP };
-
-#define NUM_PROTO (sizeof(proto_of) / sizeof(proto_of[0]))
+static const __u8 proto_of[HOST_PORTS_BOUND] = { [SPACE_TCP] = IPPROTO_TCP, [SPACE_UDP] = IPPROTO_UDP };
 
 static bool is_loopback(__be32 addr)
 {
 	return be32_to_cpu(addr) >> 24 == IN_LOOPBACKNET;
 }
 
-void host_ports_of(const struct sockets *sockets, __u8 proto, __u64 ret_word[PORT_WORDS])
+void host_ports_of(const struct sockets *sockets, __u8 proto, bool bound, __u64 ret_word[PORT_WORDS])
 {
 	memset(ret_word, 0, PORT_WORDS * sizeof(*ret_word));
 	for (size_t i = 0; i < sockets->num; i++) {
 		const struct host_socket *socket = &sockets->socket[i];
 		__u16 port = be16_to_cpu(socket->local.port);
 
-		if (socket->proto == proto && !is_loopback(socket->local.addr))
+		if (socket->proto == proto && !is_loopback(socket->local.addr) && (!bound || socket->ifindex))
 			ret_word[port / 64] |= 1ull << port % 64;
 	}
 }
@@ -46,22 +44,22 @@ static void update(struct host_ports *ports, const __u64 listed[PORT_WORDS])
 	}
 }
 
-int host_ports_update(struct host_ports ports[2], struct fault *fault)
+int host_ports_update(struct host_ports ports[NUM_HOST_PORTS], struct fault *fault)
 {
 	__u64 listed[PORT_WORDS];
 	struct sockets sockets;
 	int err;
 
-	for (size_t space = 0; space < NUM_PROTO; space++)
+	for (size_t n = 0; n < NUM_HOST_PORTS; n++)
 		for (__u32 i = 0; i < PORT_WORDS; i++)
-			if (READ_ONCE(ports[space].fresh[i]))
-				__atomic_store_n(&ports[space].fresh[i], 0, __ATOMIC_SEQ_CST);
+			if (READ_ONCE(ports[n].fresh[i]))
+				__atomic_store_n(&ports[n].fresh[i], 0, __ATOMIC_SEQ_CST);
 	err = sockets_read(&sockets, fault);
 	if (err)
 		return err;
-	for (size_t space = 0; space < NUM_PROTO; space++) {
-		host_ports_of(&sockets, proto_of[space], listed);
-		update(&ports[space], listed);
+	for (size_t n = 0; n < NUM_HOST_PORTS; n++) {
+		host_ports_of(&sockets, proto_of[n % HOST_PORTS_BOUND], n >= HOST_PORTS_BOUND, listed);
+		update(&ports[n], listed);
 	}
 	sockets_free(&sockets);
 	return 0;

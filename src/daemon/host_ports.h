@@ -3,16 +3,20 @@
 #ifndef BAUTA_HOST_PORTS_H
 #define BAUTA_HOST_PORTS_H
 
+#include <stdbool.h>
+
 #include "contract.h"
 #include "fault.h"
 #include "sockets.h"
 
-/* Which of the bits of `ports` (for `proto`) the sockets of the list sit on, less those that are of the loopback only. */
-void host_ports_of(const struct sockets *sockets, __u8 proto, __u64 ret_word[PORT_WORDS]);
+/* The bits of the ports that sockets of the list sit on, less those that are of the loopback only. `bound`: only those that are bound to
+ * an interface.
+ */
+void host_ports_of(const struct sockets *sockets, __u8 proto, bool bound, __u64 ret_word[PORT_WORDS]);
 
 /* Makes the bitmaps of TCP and UDP say what is so, whatever the hooks note meanwhile. On failure they say as much as before
  * or more: a port stays the host's rather than becoming the NAT's.
  */
-int host_ports_update(struct host_ports ports[2], struct fault *fault);
+int host_ports_update(struct host_ports ports[NUM_HOST_PORTS], struct fault *fault);
 
 #endif

@@ -19,6 +19,10 @@ const struct fast_text fast_text[] = {
 	[FAST_OUTBOUND] = { "outbound", FAST_SENT, "from inside, on a session that was there" },
 	[FAST_INBOUND] = { "inbound", FAST_SENT, "from a remote, on a session that was there" },
 	[FAST_CREATED] = { "created", FAST_SENT, "the first packet of a session (--fast-create)" },
+	[FAST_REFUSED] = { "dropped", FAST_GONE,
+			   "no session could be created, and so many have been told in this second that tc would be "
+			   "silent "
+			   "(--fast-create)" },
 	[FAST_UP_LINK] = { "link", FAST_UP,
 			   "for another MAC address than the interface's, or of a VLAN that takes no part" },
 	[FAST_UP_PROTOCOL] = { "protocol", FAST_UP, "no IPv4, or neither TCP, UDP nor an ICMP query" },

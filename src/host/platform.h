@@ -53,7 +53,7 @@ struct platform {
 	struct pool *pool;     /* num_pools of them; NULL: there are none */
 	__u32 num_pools;
 	struct crowd *crowd;           /* NUM_CROWD of them; NULL: there are none */
-	struct host_ports *host_ports; /* 2 of them; NULL: there are none */
+	struct host_ports *host_ports; /* NUM_HOST_PORTS of them; NULL: there are none */
 	struct next_hop *next_hop;     /* NUM_NEXT_HOP of them; NULL: there are none */
 	__u64 ticks;
 	__u32 now;

@@ -76,6 +76,11 @@ const struct setting setting_table[NUM_SETTING] = {
 		"others that are devices, where the driver can)",
 		MEMBER(fast_path), .take = setting_value_interfaces,
 	},
+	[SETTING_FAST_CREATE] = {
+		"fast-create", 0, false, SETTING_FLAG, NULL,
+		"The fast path takes first packets too: none of what internal hosts send comes to the firewall's forward chain",
+		MEMBER(fast_create), .take = setting_value_flag,
+	},
 	[SETTING_SPILL] = {
 		"spill", 0, false, SETTING_FLAG, NULL,
 		"An internal host whose external address is full gets ports of the others, before any are shared",
@@ -283,6 +288,7 @@ void settings_to_config(const struct settings *settings, struct config *config)
 	config->inbound_refresh = settings->inbound_refresh;
 	config->hairpin = settings->hairpin;
 	config->fast_path = settings->fast_path;
+	config->fast_create = settings->fast_create;
 	config->keep = settings->keep;
 	config->below_rfc = settings->below_rfc;
 	config->mss_auto = settings->mss == MSS_AUTO;

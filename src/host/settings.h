@@ -26,6 +26,7 @@ enum setting_id {
 	SETTING_FILTERING,
 	SETTING_HAIRPIN,
 	SETTING_FAST_PATH,
+	SETTING_FAST_CREATE,
 	SETTING_SPILL,
 	SETTING_ON_FULL,
 	SETTING_BORROW,
@@ -90,6 +91,7 @@ struct settings {
 	struct filtering_modes filtering;
 	struct interfaces hairpin;
 	struct interfaces fast_path;
+	bool fast_create;
 	bool spill;
 	__u8 on_full; /* enum on_full */
 	bool borrow;

@@ -84,6 +84,7 @@ static int add_socket(const struct nlmsghdr *header, void *ctx)
 		.remote.port = msg->id.idiag_dport,
 		.inode = msg->idiag_inode,
 		.uid = msg->idiag_uid,
+		.ifindex = msg->id.idiag_if,
 		.proto = dump->proto,
 		.state = msg->idiag_state,
 	};

@@ -18,6 +18,7 @@ struct host_socket {
 	struct endpoint remote; /* 0.0.0.0:0: not connected */
 	__u64 inode;            /* 0: no process has it any more (TIME_WAIT, orphaned, half open) */
 	__u32 uid;
+	__u32 ifindex; /* of the interface that it is bound to; 0: none */
 	__u8 proto;
 	__u8 state; /* TCP_* of <linux/tcp.h>'s state list: 1 established .. 6 TIME_WAIT, 10 listen, 13 bound */
 };

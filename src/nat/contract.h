@@ -9,7 +9,7 @@
  * config    array[2]                 daemon                     hooks, CLI            -
  * pools     array of pool, mmap      hooks, sweep; daemon       hooks, daemon, CLI    -
  * crowds    array of crowd, mmap     hooks, sweep               hooks, CLI            hooks (one gives way to another)
- * host_ports array[2], mmap          socket hooks, daemon       hooks, CLI            daemon
+ * host_ports array[4], mmap          hooks, daemon              hooks, CLI            daemon
  * quotas    hash address -> quota    hooks, sweep               hooks, CLI            sweep
  * counters  per-CPU array            hooks                      CLI, daemon           -
  * limits    array, mmap              hooks; daemon              daemon, CLI           -
@@ -452,7 +452,9 @@ struct config {
 	/* of no concern to packets, to be shown */
 	__u8 keep;      /* the data plane stays when the daemon ends */
 	__u8 below_rfc; /* time-outs may be shorter than the RFCs allow */
-	__u16 unused;   /* no padding: configurations are compared whole */
+	/* xdp makes sessions too; packets that begin one do not come to the firewall */
+	__u8 fast_create;
+	__u8 unused; /* no padding: configurations are compared whole */
 	__u32 num_excluded;
 	__u32 num_port_timeouts;
 	struct exclusion excluded[MAX_EXCLUDED];
@@ -518,10 +520,15 @@ struct crowd {
 	__u64 host[PORT_WORDS];
 };
 
-/* Ports on which any socket of the host sits, whatever the remote; kept only with `borrow`. Index: SPACE_TCP, SPACE_UDP.
+/* Ports on which any socket of the host sits, whatever the remote; kept only with `borrow`. Index: SPACE_TCP, SPACE_UDP. And
+ * behind these, from HOST_PORTS_BOUND on, those on which a socket sits that is bound to an interface, kept only with `fast_create`:
+ * where a packet came in by another interface, the kernel does not find such a socket.
  * A hook that sees a socket take a port sets its bit in both bitmaps, `fresh` first. The daemon clears in `held` what has no
  * socket any more: it empties `fresh`, lists the sockets, clears what is in neither, and sets again what is in `fresh` by now.
  */
+#define HOST_PORTS_BOUND 2
+#define NUM_HOST_PORTS (2 * HOST_PORTS_BOUND)
+
 struct host_ports {
 	__u64 held[PORT_WORDS];
 	__u64 fresh[PORT_WORDS];
@@ -655,7 +662,8 @@ _Static_assert(sizeof(struct fast_note) == 384, "no padding");
 enum fast_reason {
 	FAST_OUTBOUND, /* translated, and sent on its way */
 	FAST_INBOUND,
-	FAST_CREATED,     /* the first packet of a session (--fast-create) */
+	FAST_CREATED, /* the first packet of a session (--fast-create) */
+	FAST_REFUSED, /* no session could be created, and nobody is told: tc has told so many in this second (--fast-create) */
 	FAST_UP_LINK,     /* not for this machine's MAC address, or of a VLAN that takes no part */
 	FAST_UP_PROTOCOL, /* no IPv4, or neither TCP, UDP nor an ICMP query of a session */
 	FAST_UP_HEADER,   /* broken, with IP options, or with octets behind the packet */

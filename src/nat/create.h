@@ -197,7 +197,8 @@ static __always_inline enum insert_result create_claim(struct search *search, __
 	else
 		result = create_permit(search, life, stash);
 	if (result == INSERT_DONE) {
-		result = store_insert(&search->session, life, life | (tcp_flags & LIFE_TCP_MASK), 0, stash);
+		result = store_insert(&search->session, life, life | (tcp_flags & LIFE_TCP_MASK), search->next_hop,
+				      stash);
 		search->refused = search->session;
 	}
 	if (result == INSERT_DONE) {

@@ -59,6 +59,7 @@ struct search {
 	__u8 own_tried;  /* the run has looked at its own port */
 	__u8 dependent;  /* endpoint-dependent mapping: a port of its own choice for each session */
 	__u32 quota;     /* enum quota_result: whether a quota is in the way */
+	__u32 next_hop;  /* in: of the session */
 	struct endpoint owner;
 	__u32 home;      /* the external address of its host: index in the configuration */
 	__u32 num_addrs; /* addresses that it may have, from that one on */

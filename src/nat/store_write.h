@@ -169,7 +169,7 @@ static __always_inline struct pool *pair_pool(const struct pair *pair)
 }
 
 /* Inserts both entries of a pair if neither tuple has one; this is the claim of the external tuple. `life` is the first
- * life of both (the outbound one with the flags of the packet that made it), `refs` the references on a new mapping.
+ * life of both (the outbound one with the flags of the packet that made it), `refs` the references on a new mapping, or the next hop of a session.
  * With `stash` a slot in the stash will do. On anything but INSERT_DONE nothing has changed.
  */
 SLOW_PATH enum insert_result store_insert(const struct pair *pair, __u32 in_life, __u32 out_life, __u32 refs,

@@ -20,6 +20,7 @@ struct decision {
 	__u8 renumber;   /* the datagram gets the identification new_id */
 	__be16 new_id;
 	__u16 mtu;           /* of REFUSED_TOO_BIG */
+	__u32 next_hop;      /* in: of a session that is created (struct entry); 0: not known */
 	struct endpoint new; /* of a translation: the new endpoint, also in the quote of an ICMP error */
 	struct endpoint owner;
 };
@@ -150,6 +151,7 @@ SLOW_PATH enum reason translate_create(HOOK *hook, const struct packet *pkt, enu
 	session->external = (struct endpoint){ .addr = origin == ORIGIN_HOST ? pkt->tuple.src : 0 };
 	session->proto = pkt->tuple.proto;
 	session->flags = origin == ORIGIN_HOST ? ENTRY_HOST : 0;
+	search->next_hop = decision->next_hop;
 	result = create_session(hook, search, pkt->tcp_flags);
 	decision->owner = search->owner;
 	decision->owner_kind = search->owner_kind;

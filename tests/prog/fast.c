@@ -50,6 +50,7 @@ static void make_interfaces(void)
 	wires_ip("link set inside1.7 up");
 	wires_ip("link set outside1.9 up");
 	wires_ip("address add " GATEWAY_ADDR "/24 dev " INSIDE);
+	wires_ip("address add " EXTERNAL "/32 dev " OUTSIDE);
 	wires_ip("address add 192.168.7.1/24 dev " INSIDE_VLAN);
 	wires_ip("neighbour add " INTERNAL " lladdr " INTERNAL_MAC " nud permanent dev " INSIDE);
 	wires_ip("neighbour add " VLAN_INTERNAL " lladdr " INTERNAL_MAC " nud permanent dev " INSIDE_VLAN);
@@ -185,6 +186,9 @@ struct fast_outcome fast_run_as_it_is(struct fast *fast, struct frame *frame, __
 		fail_msg("cannot run the program: %s", strerror(-err));
 	out.len = opts.data_size_out;
 	outcome = (struct fast_outcome){ .action = opts.retval, .reason = take_reason(fast) };
+	/* what xdp decides anew is counted as tc would have, too */
+	fast->gateway->num_packets += outcome.reason == FAST_CREATED || outcome.reason == FAST_REFUSED;
+	gateway_read_counters(fast->gateway);
 	if (outcome.action == XDP_PASS && !frame_equal(frame, &out))
 		fail_msg("a frame that goes up under fast reason %d was changed", outcome.reason);
 	*frame = out;

@@ -388,6 +388,16 @@ void gateway_check(struct gateway *gateway)
 	assert_int_equal(sum, gateway->num_packets);
 }
 
+void gateway_note_bound(const struct gateway *gateway, __u8 proto, __u16 port, bool bound)
+{
+	__u32 index = HOST_PORTS_BOUND + (proto == IPPROTO_TCP ? SPACE_TCP : SPACE_UDP);
+	struct host_ports ports = {};
+
+	if (bound)
+		ports.held[port / 64] = 1ull << port % 64;
+	update(gateway->programs->maps.host_ports, &index, &ports);
+}
+
 bool gateway_is_empty(const struct gateway *gateway)
 {
 	const char *byte = (const char *)gateway->bucket;

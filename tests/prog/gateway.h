@@ -106,6 +106,9 @@ __u32 gateway_sweep(struct gateway *gateway, enum sweep_op op);
 /* Fails unless the table is as it must be, and the counters add up to the packets. */
 void gateway_check(struct gateway *gateway);
 
+/* What the daemon notes of a socket that is bound to an interface, and takes back. */
+void gateway_note_bound(const struct gateway *gateway, __u8 proto, __u16 port, bool bound);
+
 bool gateway_is_empty(const struct gateway *gateway);
 
 /* A socket of the host on EXTERNAL:port, of SOCK_STREAM listening. The caller closes it. */

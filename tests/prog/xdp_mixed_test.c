@@ -15,13 +15,13 @@
 #include "packet.h"
 #include "session.h"
 
-#define NUM_PACKETS 3000
-#define NUM_PACKETS_EMULATED 900
+#define NUM_PACKETS 2000
+#define NUM_PACKETS_EMULATED 800
 
 static struct gateway plain; /* tc alone */
 static struct gateway mixed;
 static struct fast fast;
-static int num_by_xdp, num_expired, num_in_state[NUM_SESSION_STATE];
+static int num_by_xdp, num_created, num_expired, num_in_state[NUM_SESSION_STATE];
 
 /* The functions that look at a table look at that of `platform`. */
 static struct platform plain_platform, mixed_platform;
@@ -86,10 +86,15 @@ static struct outcome by_tc(struct gateway *gateway, const struct choice *choice
 	return choice->inbound ? gateway_ingress(gateway, frame, 0) : gateway_egress(gateway, frame, FROM_INTERNAL);
 }
 
-static bool is_translated(const struct choice *choice, struct outcome outcome)
+/* Whether tc has done to a packet what xdp says it has. */
+static bool is_translated(const struct choice *choice, enum fast_reason reason, struct outcome outcome)
 {
-	return outcome.action == TC_ACT_UNSPEC &&
-	       outcome.reason == (choice->inbound ? TRANSLATED_INBOUND : TRANSLATED_OUTBOUND);
+	if (outcome.action != TC_ACT_UNSPEC)
+		return false;
+	if (reason == FAST_CREATED)
+		return outcome.reason == TRANSLATED_NEW && !choice->inbound;
+	return choice->inbound ? reason == FAST_INBOUND && outcome.reason == TRANSLATED_INBOUND
+			       : reason == FAST_OUTBOUND && outcome.reason == TRANSLATED_OUTBOUND;
 }
 
 /* Fails unless tc of the mixed gateway makes the same of a packet. */
@@ -114,8 +119,9 @@ static void by_either(const struct choice *choice, const struct frame *sent, boo
 		by_its_tc(choice, &frame, expect);
 	} else {
 		assert_int_equal(outcome.action, XDP_REDIRECT);
-		assert_true(is_translated(choice, expect));
+		assert_true(is_translated(choice, outcome.reason, expect));
 		num_by_xdp++;
+		num_created += outcome.reason == FAST_CREATED;
 		frame_ip(&frame)->ttl++;
 		seal_ip(frame_ip(&frame));
 	}
@@ -173,23 +179,27 @@ static void both_age(__u32 seconds)
 	gateway_age(&mixed, seconds);
 }
 
-static void both_sweep(void)
+static void both_sweep(enum sweep_op op)
 {
 	__u32 removed;
 
 	use(&plain_platform);
-	removed = gateway_sweep(&plain, SWEEP_EXPIRE);
+	removed = gateway_sweep(&plain, op);
 	use(&mixed_platform);
-	assert_int_equal(gateway_sweep(&mixed, SWEEP_EXPIRE), removed);
+	assert_int_equal(gateway_sweep(&mixed, op), removed);
 	num_expired += removed;
 }
 
-static void both_reset(void)
+static void both_reset(bool fast_create)
 {
 	use(&plain_platform);
 	gateway_reset(&plain, "40000-40009");
 	use(&mixed_platform);
 	gateway_reset(&mixed, "40000-40009");
+	mixed.config.fast_create = fast_create;
+	gateway_configure(&mixed);
+	num_by_xdp = num_created = num_expired = 0;
+	memset(num_in_state, 0, sizeof(num_in_state));
 	fast_new_generation(&fast);
 }
 
@@ -207,13 +217,12 @@ static void both_send(const struct choice *choice, bool past_xdp)
 /* What the two hooks do to the same session, packet by packet, as chance has it: whether the frame comes by xdp or, say, from an
  * interface outside of the fast path.
  */
-static void agrees_in_any_order(void **state)
+static void agree_in_any_order(bool fast_create)
 {
 	int num = chance_number(NUM_PACKETS, NUM_PACKETS_EMULATED);
 
-	(void)state;
 	platform.random = chance_seed();
-	both_reset();
+	both_reset(fast_create);
 	for (int i = 0; i < num; i++) {
 		struct choice choice = { .proto = protos[below(3)], .inbound = below(2), .flags = draw_flags() };
 		__u32 what = below(24);
@@ -223,7 +232,7 @@ static void agrees_in_any_order(void **state)
 		else if (what < 3)
 			both_age(below(300));
 		else if (what < 5)
-			both_sweep();
+			both_sweep(below(8) ? SWEEP_EXPIRE : SWEEP_FLUSH);
 		else
 			both_send(&choice, what < 14);
 		for (size_t j = 0; j < sizeof(protos); j++)
@@ -233,11 +242,24 @@ static void agrees_in_any_order(void **state)
 	gateway_check(&plain);
 	use(&mixed_platform);
 	gateway_check(&mixed);
-	print_message("# %d of %d by xdp, %d sessions expired\n", num_by_xdp, num, num_expired);
+	print_message("# %d of %d by xdp, %d sessions by it, %d expired\n", num_by_xdp, num, num_created, num_expired);
+	assert_int_equal(num_created > 0, fast_create);
 	assert_in_range(num_by_xdp, num / 8, num);
 	assert_in_range(num_expired, 1, num);
 	for (int state_seen = SESSION_OPENING; state_seen < NUM_SESSION_STATE; state_seen++)
 		assert_in_range(num_in_state[state_seen], 1, num);
+}
+
+static void agrees_in_any_order(void **state)
+{
+	(void)state;
+	agree_in_any_order(false);
+}
+
+static void agrees_about_new_sessions(void **state)
+{
+	(void)state;
+	agree_in_any_order(true);
 }
 
 /* ---- all of them ------------------------------------------------------------------------------------------------ */
@@ -266,6 +288,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(agrees_in_any_order),
+		cmocka_unit_test(agrees_about_new_sessions),
 	};
 
 	return cmocka_run_group_tests(tests, open_all, close_all);

@@ -14,7 +14,7 @@
 #include "daemon/host_ports.h"
 #include "platform.h"
 
-static struct host_ports ports[2];
+static struct host_ports ports[NUM_HOST_PORTS];
 
 static bool has(const __u64 *bitmap, __u16 port)
 {
@@ -55,13 +55,18 @@ static void takes_sockets_of_any_address_but_the_loopback(void **state)
 	(void)state;
 	for (int i = 0; i < 3; i++)
 		socket[i] = (struct host_socket){ .local = addr[i], .proto = IPPROTO_TCP };
+	socket[0].ifindex = 3;
 	socket[3] = (struct host_socket){ .local = { .port = htons(4) }, .proto = IPPROTO_UDP };
-	host_ports_of(&sockets, IPPROTO_TCP, word);
+	host_ports_of(&sockets, IPPROTO_TCP, false, word);
 	assert_true(has(word, 1) && has(word, 65535));
 	assert_false(has(word, 2) || has(word, 4));
-	host_ports_of(&sockets, IPPROTO_UDP, word);
+	host_ports_of(&sockets, IPPROTO_UDP, false, word);
 	assert_true(has(word, 4));
 	assert_false(has(word, 1));
+	/* those that are bound to an interface */
+	host_ports_of(&sockets, IPPROTO_TCP, true, word);
+	assert_true(has(word, 1));
+	assert_false(has(word, 65535) || has(word, 4));
 }
 
 static void follows_sockets(void **state)

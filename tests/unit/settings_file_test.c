@@ -117,6 +117,10 @@ static const struct {
 	{ SETTING_MSS, { "1400" } },
 	{ SETTING_TIMEOUT, { "udp=150", "tcp-established=8000", "udp:53=30", "tcp:22=86400" } },
 	{ SETTING_BELOW_RFC, { "yes" } },
+	{ SETTING_FAST_PATH, { "auto" } },
+	{ SETTING_FAST_PATH, { "eth0,eth1" } },
+	{ SETTING_FAST_CREATE, { "yes" } },
+	{ SETTING_FAST_CREATE, { "no" } },
 	{ SETTING_SESSIONS, { "1000" } },
 	{ SETTING_KEEP, { "yes" } },
 	{ SETTING_KEEP, { "no" } },
@@ -156,7 +160,7 @@ static void take_as_option(struct settings *settings, size_t i)
 
 static void test_each_as_its_option(void **state)
 {
-	__u32 tried = 0;
+	__u64 tried = 0;
 
 	(void)state;
 	for (size_t i = 0; i < NUM_ACCEPTED; i++) {
@@ -170,7 +174,7 @@ static void test_each_as_its_option(void **state)
 			take_as_option(&option, i);
 			assert_agree(&file, &option);
 		}
-		tried |= 1u << accepted[i].id;
+		tried |= 1ull << accepted[i].id;
 	}
 	assert_int_equal(tried, (1ull << NUM_SETTING) - 1);
 }
