@@ -145,12 +145,24 @@ static __always_inline bool create_end_expired(struct search *search, __u32 dire
 	return index != INDEX_NONE && session_reap(index, 0, &search->room);
 }
 
+/* The same where what is in the way could be moved to, and in the stash: of mappings, half of the entries, nobody can see
+ * whether their sessions have expired, and where a newcomer may be there may be none but those.
+ */
+static __always_inline bool create_end_behind(struct search *search, __u32 direction)
+{
+	__u32 index = expire_find_behind(&search->refused, direction);
+
+	return index != INDEX_NONE && session_reap(index, 0, &search->room);
+}
+
 /* Makes room for the entry of this direction of the pair that was refused: by ending an expired session, or by moving an
  * entry.
  */
 static __always_inline void create_make_room(struct search *search, __u32 direction)
 {
-	if (!create_end_expired(search, direction))
+	if (create_end_expired(search, direction) || store_make_room(&search->refused, direction))
+		return;
+	if (create_end_behind(search, direction))
 		store_make_room(&search->refused, direction);
 }
 

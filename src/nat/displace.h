@@ -75,7 +75,7 @@ out:
 }
 
 /* The bucket where the entry at `index` can be moved to, if there is room; INDEX_NONE if it is in its second already. */
-static __always_inline __u32 store_next(__u32 index)
+SLOW_PATH __u32 store_next(__u32 index)
 {
 	struct entry *entry = store_entry(index);
 	struct place place;
@@ -108,8 +108,9 @@ SLOW_PATH __u32 store_movable(__u32 bucket)
 }
 
 /* The entry to move (store_move) so that a slot becomes free in one of the two buckets where the entry of this direction may
- * be; if there is no such entry, one that has to be moved before that. INDEX_NONE when there is room already, or nothing
- * helps. What is said here may have changed a moment later: the mover looks again.
+ * be; if there is no such entry, one that has to be moved before that. INDEX_NONE when nothing helps. What is said here may
+ * have changed a moment later: the mover looks again. Room that is there already does not count: who was refused may have
+ * wanted it twice, for both entries of a pair, or for a session and for the mapping that it brings.
  *
  * One step is not enough. Entries in their second bucket stay there, so a table in which sessions come and go has ever
  * more of them, and at a load of 0.75 every hundredth insert would find no room though a quarter is free.
@@ -123,12 +124,6 @@ SLOW_PATH __u32 store_displace(const struct pair *pair, __u32 direction)
 		return INDEX_NONE;
 	key = pair_key(pair, direction);
 	place = store_place(&key);
-	for (__u32 i = 0; i < 2; i++) {
-		struct bucket *bucket = platform_bucket(place.bucket[i]);
-
-		if (!bucket || bucket_has_room(bucket))
-			return INDEX_NONE;
-	}
 	for (__u32 i = 0; i < 2; i++) {
 		__u32 index = store_movable(place.bucket[i]);
 
@@ -148,16 +143,40 @@ SLOW_PATH __u32 store_displace(const struct pair *pair, __u32 direction)
 	return INDEX_NONE;
 }
 
-/* Frees a slot where the entry of this direction may be, if that can be done; somebody else may be faster to take it. */
-static __always_inline void store_make_room(const struct pair *pair, __u32 direction)
+SLOW_PATH bool store_has_room(const struct pair *pair, __u32 direction)
 {
-	for (int i = 0; i < 2; i++) {
-		__u32 index = store_displace(pair, direction);
+	struct place place;
+	struct key key;
 
-		if (index == INDEX_NONE)
-			break;
-		store_move(index);
+	if (!pair)
+		return false;
+	key = pair_key(pair, direction);
+	place = store_place(&key);
+	for (__u32 i = 0; i < 2; i++) {
+		struct bucket *bucket = platform_bucket(place.bucket[i]);
+
+		if (bucket && bucket_has_room(bucket))
+			return true;
 	}
+	return false;
+}
+
+/* Frees a slot where the entry of this direction may be, if that can be done; somebody else may be faster to take it. False if
+ * nothing could be moved.
+ */
+static __always_inline bool store_make_room(const struct pair *pair, __u32 direction)
+{
+	__u32 index = store_displace(pair, direction);
+
+	if (index == INDEX_NONE || !store_move(index))
+		return false;
+	/* what was moved stood behind what is in the way */
+	if (!store_has_room(pair, direction)) {
+		index = store_displace(pair, direction);
+		if (index != INDEX_NONE)
+			store_move(index);
+	}
+	return true;
 }
 
 #endif

@@ -9,6 +9,7 @@
 #define BAUTA_EXPIRE_H
 
 #include "crowd.h"
+#include "displace.h"
 #include "mapping.h"
 #include "permit.h"
 #include "quota.h"
@@ -138,8 +139,34 @@ SLOW_PATH bool expire_mark(__u32 index)
 	return cfg && session_mark(cfg, index);
 }
 
+/* The index of an expired session in a bucket, which is marked now; or INDEX_NONE. */
+SLOW_PATH __u32 expire_find_in(__u32 bucket)
+{
+	for (__u32 slot = 0; slot < BUCKET_ENTRIES; slot++)
+		if (expire_mark(bucket * BUCKET_ENTRIES + slot))
+			return bucket * BUCKET_ENTRIES + slot;
+	return INDEX_NONE;
+}
+
 /* The index of an expired session where the entry of this direction may be, which is marked now; or INDEX_NONE. */
 SLOW_PATH __u32 expire_find(const struct pair *pair, __u32 direction)
+{
+	struct place place;
+	struct key key;
+	__u32 index;
+
+	if (!pair)
+		return INDEX_NONE;
+	key = pair_key(pair, direction);
+	place = store_place(&key);
+	index = expire_find_in(place.bucket[0]);
+	return index != INDEX_NONE ? index : expire_find_in(place.bucket[1]);
+}
+
+/* The index of an expired session, marked now, that bars where an entry in the way of this direction's could be moved to, or the
+ * stash; INDEX_NONE if there is none.
+ */
+SLOW_PATH __u32 expire_find_behind(const struct pair *pair, __u32 direction)
 {
 	struct place place;
 	struct key key;
@@ -149,12 +176,13 @@ SLOW_PATH __u32 expire_find(const struct pair *pair, __u32 direction)
 	key = pair_key(pair, direction);
 	place = store_place(&key);
 	for (__u32 i = 0; i < 2 * BUCKET_ENTRIES; i++) {
-		__u32 index = place.bucket[i / BUCKET_ENTRIES] * BUCKET_ENTRIES + i % BUCKET_ENTRIES;
+		__u32 next = store_next(place.bucket[i / BUCKET_ENTRIES] * BUCKET_ENTRIES + i % BUCKET_ENTRIES);
+		__u32 index = next == INDEX_NONE ? INDEX_NONE : expire_find_in(next);
 
-		if (expire_mark(index))
+		if (index != INDEX_NONE)
 			return index;
 	}
-	return INDEX_NONE;
+	return expire_find_in(place.bucket[2]);
 }
 
 #endif

@@ -465,13 +465,13 @@ static void never_evicts(void **state)
 	gateway_close(&gateway);
 }
 
-/* Nobody has to sweep for it. At most the sender has to repeat its packet: one search makes room for a few entries only. */
-static void takes_the_room_of_the_expired(void **state)
+/* Fills a small table, lets all of it expire, and puts half as many sessions in. At most the sender has to repeat its packet:
+ * one search makes room for a few entries only.
+ */
+static void refill(void)
 {
 	__u32 num = 0;
 
-	(void)state;
-	gateway_open(&gateway, "1024-65535", 16);
 	while (create(IPPROTO_UDP, host(num, 5000), at(REMOTE, 53), 0) == CREATE_MAPPED)
 		num++;
 	platform.now += 300;
@@ -482,7 +482,32 @@ static void takes_the_room_of_the_expired(void **state)
 			;
 		assert_true(tries >= 0);
 	}
+}
+
+/* Nobody has to sweep for it. */
+static void takes_the_room_of_the_expired(void **state)
+{
+	(void)state;
+	gateway_open(&gateway, "1024-65535", 16);
+	refill();
 	gateway_close(&gateway);
+}
+
+/* Tables that in the two buckets of a newcomer have nothing but mappings of expired sessions, or one slot that it needs twice. */
+static void takes_room_that_is_further_off(void **state)
+{
+	static const __u64 seed[] = { 1727769285728875155ull, 15612555773543231164ull, 10668267850852103840ull,
+				      13839802450657405172ull, 13125291522043028128ull };
+
+	(void)state;
+	for (__u32 i = 0; i < sizeof(seed) / sizeof(seed[0]); i++) {
+		gateway_open(&gateway, "1024-65535", 16);
+		platform.random = seed[i];
+		for (int n = 0; n < HASH_KEYS; n++)
+			gateway.world.header.shape.hash_key[n] = platform_random();
+		refill();
+		gateway_close(&gateway);
+	}
 }
 
 int main(void)
@@ -510,6 +535,7 @@ int main(void)
 		cmocka_unit_test(joins_a_mapping_made_by_another),
 		cmocka_unit_test(never_evicts),
 		cmocka_unit_test(takes_the_room_of_the_expired),
+		cmocka_unit_test(takes_room_that_is_further_off),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

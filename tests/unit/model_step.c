@@ -47,6 +47,17 @@ static enum insert_result insert_predict(const struct model *model, const struct
 	return first_fit(model, &out_key, stash, in_index) == INDEX_NONE ? INSERT_NO_ROOM_OUT : INSERT_DONE;
 }
 
+/* Ends a session that has been found to have expired, unless it lives on in one half. */
+static const char *end_expired(struct model *model, __u32 index, __u32 number, bool *ret_freed)
+{
+	*ret_freed = model_remove_dying(&model->known[number], 0);
+	if (session_reap(index, 0, &(struct session_room){}) != *ret_freed)
+		return wrong("an expired session is %s", *ret_freed ? "not removed" : "removed");
+	if (*ret_freed)
+		model_forget_session(model, number);
+	return NULL;
+}
+
 /* Ends the first session in the two buckets of a key that has expired, as the translator does to make room; true if that freed
  * a slot.
  */
@@ -70,12 +81,25 @@ static const char *make_room_by_expiry(struct model *model, const struct pair *p
 	found = expire_find(pair, direction);
 	if (found != expect)
 		return wrong("%u is found to have expired, not %u", found, expect);
-	*ret_freed = expect != INDEX_NONE && model_remove_dying(&model->known[number], 0);
-	if (expect != INDEX_NONE && session_reap(expect, 0, &(struct session_room){}) != *ret_freed)
-		return wrong("an expired session is %s", *ret_freed ? "not removed" : "removed");
-	if (*ret_freed)
-		model_forget_session(model, number);
-	return NULL;
+	return found == INDEX_NONE ? NULL : end_expired(model, found, number, ret_freed);
+}
+
+/* The same where what is in the way could be moved to. */
+static const char *make_room_behind(struct model *model, const struct pair *pair, __u32 direction, bool *ret_freed)
+{
+	__u32 found = expire_find_behind(pair, direction);
+	struct pair there;
+	struct name name;
+	__u32 number;
+
+	if (found == INDEX_NONE)
+		return NULL;
+	there = entry_pair(store_entry(found));
+	name = pair_name(&there);
+	number = *model_by_in(model, &name);
+	if (!model_mark(model, &model->known[number]))
+		return wrong("%u is found to have expired, and has not", found);
+	return end_expired(model, found, number, ret_freed);
 }
 
 /* As create_session does it. */
@@ -102,7 +126,12 @@ static const char *insert_with_room(struct model *model, const struct pair *pair
 		why = make_room_by_expiry(model, pair, direction, &freed);
 		if (why)
 			return why;
-		if (!freed)
+		if (freed || store_make_room(pair, direction))
+			continue;
+		why = make_room_behind(model, pair, direction, &freed);
+		if (why)
+			return why;
+		if (freed)
 			store_make_room(pair, direction);
 	}
 	return NULL;
