@@ -54,8 +54,7 @@ void vigil_hear(struct vigil *vigil, const struct neighbour *neighbour, __u64 no
 	} else if (answers && vigil->tries) {
 		vigil->tries = 0;
 		vigil->next_ms = now_ms + pause_ms(vigil);
-		if (vigil->pause_ms > VIGIL_MS)
-			vigil->pause_ms /= 2;
+		vigil->pause_ms = vigil->pause_ms / 2 > VIGIL_MS ? vigil->pause_ms / 2 : VIGIL_MS;
 	}
 	vigil->neighbour = *neighbour;
 	vigil->known = true;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Watching over a neighbour that the fast path sends to. The kernel does not know that it is in use, and would believe in it for minutes
- * after it is gone. So it is asked twice a second, and given up when it has not answered three times in half a second.
+ * after it is gone. So it is asked more than twice a second, and given up when it has not answered three times in 0.4 s: within a second of its end.
  *
  * Who was given up and then is soon found at the same place is slow, or does not answer to what is sent to it alone: it is asked ever
  * more seldom, until it answers.
@@ -10,12 +10,12 @@
 
 #include "neighbour.h"
 
-#define VIGIL_MS 500
-#define VIGIL_MAX_MS 32000
-#define VIGIL_PATIENCE_MS 150
+#define VIGIL_MS 400
+#define VIGIL_MAX_MS 30000
+#define VIGIL_PATIENCE_MS 133
 #define VIGIL_TRIES 3
 #define VIGIL_SOON_MS 2500  /* by then the kernel has asked everybody three times */
-#define VIGIL_ASKS_PER_S 64 /* of all neighbours together: when they are many, each is asked more seldom */
+#define VIGIL_ASKS_PER_S 80 /* of all neighbours together: when they are many, each is asked more seldom */
 
 struct vigil {
 	struct neighbour neighbour;

@@ -47,7 +47,7 @@ static __u64 run(struct vigil *vigil, __u32 num, __u64 from_ms, __u64 to_ms, con
 	return given_up_ms;
 }
 
-static void who_answers_is_asked_twice_a_second(void **state)
+static void who_answers_is_asked_again_and_again(void **state)
 {
 	struct vigil vigil = {};
 	__u32 asked;
@@ -55,7 +55,7 @@ static void who_answers_is_asked_twice_a_second(void **state)
 	(void)state;
 	vigil_hear(&vigil, &reachable, BEGIN_MS);
 	assert_int_equal(run(&vigil, 1, BEGIN_MS, BEGIN_MS + 10000, &reachable, &asked), 0);
-	assert_in_range(asked, 19, 21);
+	assert_in_range(asked, 24, 26);
 }
 
 static void who_is_silent_is_given_up_within_a_second(void **state)
@@ -180,13 +180,13 @@ static void many_are_asked_more_seldom(void **state)
 	(void)state;
 	vigil_hear(&vigil, &reachable, BEGIN_MS);
 	run(&vigil, 640, BEGIN_MS, BEGIN_MS + 60000, &reachable, &asked);
-	assert_in_range(asked, 5, 7);
+	assert_in_range(asked, 7, 9);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(who_answers_is_asked_twice_a_second),
+		cmocka_unit_test(who_answers_is_asked_again_and_again),
 		cmocka_unit_test(who_is_silent_is_given_up_within_a_second),
 		cmocka_unit_test(only_an_answer_is_one),
 		cmocka_unit_test(a_lost_question_does_no_harm),
