@@ -18,6 +18,9 @@
 #include "table.h"
 #include "verb.h"
 
+#define MAX_TRIES 50
+#define TRY_AGAIN_US 20000
+
 struct flush {
 	struct common common;
 	struct filter filter;
@@ -57,9 +60,11 @@ static int send_batch(int program, struct sweep_request *request, long long *rem
 	return 0;
 }
 
-static int flush_sessions(int program, const struct filter *filter, long long *removed, struct fault *fault)
+/* The indexes mean something in this table only; a program of another does nothing. */
+static int flush_sessions(const struct table *table, int program, const struct filter *filter, long long *removed,
+			  struct fault *fault)
 {
-	struct sweep_request request = { .head.op = SWEEP_FLUSH };
+	struct sweep_request request = { .head = { .op = SWEEP_FLUSH, .store_id = table->shape.store_id } };
 	__u32 cursor = 0;
 	struct row row;
 	int error = 0;
@@ -84,19 +89,29 @@ int verb_flush(int argc, char **argv)
 	struct fault fault;
 	long long removed = 0;
 	char path[PIN_PATH];
-	int program, error;
+	int program, error, tries = 0;
+	bool again;
 
 	command_parse(&command, argc, argv, &flush);
-	if (instance_find(flush.common.iface, &instance, &fault) || table_open(&instance, TABLE_READ, &table, &fault))
+	if (instance_find(flush.common.iface, &instance, &fault))
 		die(&fault);
-	program = bpf_obj_get(instance_pin(&instance, "sweep", path));
-	if (program < 0) {
-		fault_set_errno(&fault, errno, "cannot open %s", path);
-		die(&fault);
-	}
-	error = flush_sessions(program, &flush.filter, &removed, &fault);
-	close(program);
-	table_close(&table);
+	do {
+		if (table_open(&instance, TABLE_READ, &table, &fault))
+			die(&fault);
+		program = bpf_obj_get(instance_pin(&instance, "sweep", path));
+		if (program < 0) {
+			fault_set_errno(&fault, errno, "cannot open %s", path);
+			die(&fault);
+		}
+		error = flush_sessions(&table, program, &flush.filter, &removed, &fault);
+		/* the table may have been exchanged for one of another size */
+		again = !error && (table_is_outdated(&table) || table.header->writable == STORE_NONE) &&
+			tries++ < MAX_TRIES;
+		close(program);
+		table_close(&table);
+		if (again)
+			usleep(TRY_AGAIN_US);
+	} while (again);
 	if (error)
 		die(&fault);
 	record_print(json_pack("{s:I}", "flushed", (json_int_t)removed), flush.common.json);

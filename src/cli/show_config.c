@@ -144,8 +144,8 @@ int show_config(struct show *show, struct fault *fault)
 			   "source", config->source ? address_format(config->source, source) : NULL, "own",
 			   list_own(config), "internal", list_internal(config), "ranges", text, "ports",
 			   config->num_ports, "timeout_s", list_timeouts(config), "clock_factor", header->clock.factor,
-			   "buckets", header->shape.num_buckets, "stash_buckets", header->shape.num_stash, "layout",
-			   header->layout);
+			   "buckets", show->table.shape.num_buckets, "stash_buckets", show->table.shape.num_stash,
+			   "layout", header->layout);
 	free(text);
 	add_policies(record, config);
 	add_behaviour(record, config);

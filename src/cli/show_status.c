@@ -68,6 +68,12 @@ static json_t *list_fast(const struct instance *instance)
 	return list;
 }
 
+/* For how many sessions the table that is being made has room; null when none is. */
+static json_t *resizing(const struct header *header)
+{
+	return header->resize == RESIZE_NONE ? json_null() : json_integer(header->next_shape.capacity);
+}
+
 int show_status(struct show *show, struct fault *fault)
 {
 	const struct config *config = &show->table.config;
@@ -83,16 +89,17 @@ int show_status(struct show *show, struct fault *fault)
 	if (!text)
 		return fault_set_errno(fault, ENOMEM, "cannot show the status");
 	record = json_pack(
-		"{s:s, s:o, s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:i}",
+		"{s:s, s:o, s:o, s:s, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:i}",
 		"interface", show->instance.iface, "external", external_first(config), "externals",
 		external_list(config), "ranges", text, "sessions", (json_int_t)header->num_sessions, "mappings",
-		(json_int_t)header->num_mappings, "capacity", (json_int_t)dataplane_capacity(&dataplane), "created",
-		(json_int_t)header->num_created, "returned_outbound", (json_int_t)header->num_returned[0],
-		"returned_inbound", (json_int_t)header->num_returned[1], "stashed", header->num_stashed, "crowds",
-		table_count_crowds(&show->table), "quota_hosts", table_count_quotas(&show->table), "answers_held_back",
-		count_held_back(&show->table), "hooks", list_hooks(&show->instance, header->ifindex), "hairpin",
-		list_inner(&show->instance), "fast_path", list_fast(&show->instance), "daemon",
-		daemon > 0 ? json_integer(daemon) : json_null(), "clock_factor", header->clock.factor);
+		(json_int_t)header->num_mappings, "capacity", (json_int_t)dataplane_capacity(&dataplane), "resizing",
+		resizing(header), "created", (json_int_t)header->num_created, "returned_outbound",
+		(json_int_t)header->num_returned[0], "returned_inbound", (json_int_t)header->num_returned[1], "stashed",
+		header->num_stashed, "crowds", table_count_crowds(&show->table), "quota_hosts",
+		table_count_quotas(&show->table), "answers_held_back", count_held_back(&show->table), "hooks",
+		list_hooks(&show->instance, header->ifindex), "hairpin", list_inner(&show->instance), "fast_path",
+		list_fast(&show->instance), "daemon", daemon > 0 ? json_integer(daemon) : json_null(), "clock_factor",
+		header->clock.factor);
 	free(text);
 	record_print(record, show->json);
 	return 0;

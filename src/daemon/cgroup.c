@@ -140,7 +140,7 @@ static bool is_wanted(enum cgroup_hook hook, bool borrow)
 	return borrow || cgroup_hook_info[hook].when == CGROUP_ALWAYS;
 }
 
-static int load(const struct instance *instance, const struct bpf_object *tc, const struct header *header, bool borrow,
+static int load(const struct instance *instance, const struct bpf_object *tc, const struct table *table, bool borrow,
 		struct sock_bits bits, struct socket_hooks **ret_hooks)
 {
 	struct socket_hooks *hooks = socket_hooks__open();
@@ -148,8 +148,8 @@ static int load(const struct instance *instance, const struct bpf_object *tc, co
 
 	if (!hooks)
 		return -ENOMEM;
-	memcpy((void *)&hooks->rodata->shape, &header->shape, sizeof(header->shape));
-	*(__u64 *)&hooks->rodata->clock_mult = header->clock.mult;
+	memcpy((void *)&hooks->rodata->shape, &table->shape, sizeof(table->shape));
+	*(__u64 *)&hooks->rodata->clock_mult = table->header->clock.mult;
 	*(__u64 *)&hooks->rodata->netns_cookie = instance->cookie;
 	set_bit(&hooks->rodata->port_lock_offset, &hooks->rodata->port_lock_mask, bits.port_lock);
 	set_bit(&hooks->rodata->v6only_offset, &hooks->rodata->v6only_mask, bits.v6only);
@@ -238,7 +238,7 @@ static int attach_all(const struct instance *instance, const struct socket_hooks
 	return err;
 }
 
-static int load_and_attach(const struct instance *instance, const struct bpf_object *tc, const struct header *header,
+static int load_and_attach(const struct instance *instance, const struct bpf_object *tc, const struct table *table,
 			   bool borrow, struct fault *fault)
 {
 	struct sock_bits bits = find_sock_bits();
@@ -248,10 +248,10 @@ static int load_and_attach(const struct instance *instance, const struct bpf_obj
 	root = open_root();
 	if (root < 0)
 		return fault_set_errno(fault, -root, "cannot open the root of the cgroups (needed: CONFIG_CGROUPS)");
-	err = load(instance, tc, header, borrow, bits, &hooks);
+	err = load(instance, tc, table, borrow, bits, &hooks);
 	/* A kernel that is locked down lets no program look into its memory. */
 	if (err && (bits.port_lock || bits.v6only))
-		err = load(instance, tc, header, borrow, (struct sock_bits){}, &hooks);
+		err = load(instance, tc, table, borrow, (struct sock_bits){}, &hooks);
 	if (err) {
 		fault_set_errno(fault, -err, "cannot load the socket hooks (needed: CONFIG_CGROUP_BPF)");
 	} else {
@@ -264,10 +264,10 @@ static int load_and_attach(const struct instance *instance, const struct bpf_obj
 	return err;
 }
 
-int cgroup_attach(const struct instance *instance, const struct bpf_object *tc, const struct header *header,
-		  bool borrow, struct fault *fault)
+int cgroup_attach(const struct instance *instance, const struct bpf_object *tc, const struct table *table, bool borrow,
+		  struct fault *fault)
 {
-	int err = load_and_attach(instance, tc, header, borrow, fault);
+	int err = load_and_attach(instance, tc, table, borrow, fault);
 
 	/* Some of this run beside some of an earlier one would keep half of what is promised. */
 	if (err)

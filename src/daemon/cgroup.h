@@ -11,6 +11,7 @@
 #include "contract.h"
 #include "fault.h"
 #include "instance.h"
+#include "table.h"
 
 struct bpf_object;
 
@@ -35,8 +36,8 @@ extern const struct cgroup_hook_info {
  * an earlier run has attached for this instance, at once. They stay when this process ends. On failure none is attached any
  * more, not even of an earlier run.
  */
-int cgroup_attach(const struct instance *instance, const struct bpf_object *tc, const struct header *header,
-		  bool borrow, struct fault *fault);
+int cgroup_attach(const struct instance *instance, const struct bpf_object *tc, const struct table *table, bool borrow,
+		  struct fault *fault);
 
 /* Whether this hook of the instance is attached. */
 bool cgroup_is_at(const struct instance *instance, enum cgroup_hook hook);

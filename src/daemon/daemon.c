@@ -34,6 +34,7 @@
 #include "log.h"
 #include "precheck.h"
 #include "repair.h"
+#include "resize.h"
 #include "settings_file.h"
 #include "sweep.h"
 #include "systemd.h"
@@ -66,6 +67,7 @@ struct daemon {
 	struct inner inner;
 	struct fast fast;
 	struct sweep sweep;
+	struct resize resize;
 	struct unsolicited_syns unsolicited;
 	struct event_socket *socket;
 	struct event_log *log;
@@ -162,7 +164,12 @@ static int read_settings_again(struct daemon *daemon)
 	if (!err && needs_host_ports(new))
 		list_host_ports(daemon);
 	if (!err)
+		err = resize_to(&daemon->resize, new->num_sessions, &fault);
+	if (!err) {
 		err = follow_settings(&daemon->follow, new, &fault);
+		if (err)
+			resize_to(&daemon->resize, old->num_sessions, &(struct fault){});
+	}
 	if (err) {
 		log_error("%s; all settings stay as they were", fault.text);
 		return err;
@@ -336,6 +343,34 @@ static void attach_sockets(struct daemon *daemon)
 				 : "");
 }
 
+static void attach_sockets_again(void *context)
+{
+	attach_sockets(context);
+}
+
+/* A table that was taken over may be of another size than is asked for now. */
+static int start_resize(struct daemon *daemon, struct fault *fault)
+{
+	struct fault why;
+	int err;
+
+	daemon->resize = (struct resize){
+		.dataplane = &daemon->dataplane,
+		.follow = &daemon->follow,
+		.inner = &daemon->inner,
+		.fast = &daemon->fast,
+		.sweep = &daemon->sweep,
+		.attach_sockets = attach_sockets_again,
+		.context = daemon,
+	};
+	err = resize_open(&daemon->resize, daemon->base, fault);
+	if (err)
+		return err;
+	if (resize_to(&daemon->resize, daemon->settings->num_sessions, &why))
+		log_warn("%s; it keeps its table for %u sessions", why.text, dataplane_capacity(&daemon->dataplane));
+	return 0;
+}
+
 static int open_loop(struct daemon *daemon, struct fault *fault)
 {
 	int err;
@@ -389,6 +424,10 @@ static int start(struct daemon *daemon, struct fault *fault)
 	/* what was bound since then, and before the hooks that note it */
 	if (!err && needs_host_ports(daemon->settings))
 		list_host_ports(daemon);
+	if (!err) {
+		dataplane_thaw(&daemon->dataplane);
+		err = start_resize(daemon, fault);
+	}
 	return err;
 }
 
@@ -413,6 +452,7 @@ static int finish(struct daemon *daemon, bool keep, struct fault *fault)
 	for (int i = 0; i < NUM_WATCH; i++)
 		if (daemon->watch[i])
 			event_free(daemon->watch[i]);
+	resize_close(&daemon->resize);
 	fast_close(&daemon->fast);
 	event_log_close(daemon->log);
 	event_socket_close(daemon->socket);

@@ -11,7 +11,7 @@
  *
  * The pins "fast-IFINDEX" are the links of the XDP program (fast_hook.c), which uses these maps and some of its own.
  * Those whose names begin with "hairpin-" are of the programs at other interfaces (inner_hook.c).
- * The pin "clsact-IFINDEX" (any object would do, it is the sweep's) says that the qdisc of that interface was made by us.
+ * The pin "clsact-IFINDEX" (any object would do, it is the header's) says that the qdisc of that interface was made by us.
  */
 #include "dataplane.h"
 
@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -36,6 +37,9 @@
 #include "leftovers.h"
 #include "link.h"
 #include "log.h"
+#include "pools.h"
+#include "store_copy.h"
+#include "store_map.h"
 
 /* What outlives a run. The header is the last to be pinned. Other maps are each load's own. */
 static const char *const pinned_map[] = {
@@ -47,19 +51,7 @@ static const char *const pinned_map[] = {
 #define PIN_SWEEP "sweep"
 #define PIN_NAME 32
 
-/* A session is two entries and brings a mapping with two more, while there are external endpoints to map to: 65536 of each
- * of three protocols. The table is filled to three quarters.
- */
-#define MAX_MAPPINGS (3 * 65536u)
-#define FULL_BUCKET (BUCKET_ENTRIES * 3 / 4)
 #define MIN_POOL_ADDRS 16
-#define MIN_BUCKETS 2 /* the two choices of a key differ */
-#define MIN_STASH 16
-#define STASH_SHARE 64
-#define MAX_SESSIONS (1u << 28) /* an index has 32 bits */
-
-/* Of the memory that is available, in percent, what a table may take. */
-#define MEMORY_SHARE 80
 
 /* ---- what libbpf says ----------------------------------------------------------------------------------------- */
 
@@ -82,75 +74,11 @@ static int take_message(enum libbpf_print_level level, const char *format, va_li
 	return 0;
 }
 
-/* ---- size ----------------------------------------------------------------------------------------------------- */
-
-static __u32 count_buckets(__u32 num_sessions)
-{
-	__u32 mappings = num_sessions < MAX_MAPPINGS ? num_sessions : MAX_MAPPINGS;
-	__u32 buckets = (2 * (__u64)num_sessions + 2 * mappings + FULL_BUCKET - 1) / FULL_BUCKET;
-
-	return buckets < MIN_BUCKETS ? MIN_BUCKETS : buckets;
-}
-
-/* Bytes that could be had without swapping; 0 if the kernel does not say. */
-static __u64 read_available(void)
-{
-	FILE *file = fopen("/proc/meminfo", "re");
-	unsigned long long kib = 0;
-	char line[128];
-
-	if (!file)
-		return 0;
-	while (fgets(line, sizeof(line), file))
-		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
-			break;
-	fclose(file);
-	return kib * 1024;
-}
-
-/* Asked before the kernel is: it would rather kill a process than refuse a map. */
-static int check_memory(__u32 num_sessions, __u64 bytes, struct fault *fault)
-{
-	__u64 available = read_available();
-	__u64 most = available / 100 * MEMORY_SHARE;
-
-	if (!available || bytes <= most)
-		return 0;
-	return fault_set(fault, ENOMEM,
-			 "too little memory for %u sessions: their table takes %llu MiB, and %llu MiB are available; "
-			 "--sessions %llu or less would be accepted",
-			 num_sessions, (unsigned long long)bytes >> 20, (unsigned long long)available >> 20,
-			 (unsigned long long)num_sessions * (most >> 10) / (bytes >> 10));
-}
-
-static int choose_shape(__u32 num_sessions, struct store_shape *ret_shape, struct fault *fault)
-{
-	struct store_shape shape = {};
-	int err;
-
-	if (num_sessions > MAX_SESSIONS)
-		return fault_set(fault, EINVAL, "cannot make a table for %u sessions: up to %u would be accepted",
-				 num_sessions, MAX_SESSIONS);
-	shape.capacity = num_sessions;
-	shape.num_buckets = count_buckets(num_sessions);
-	shape.num_stash = shape.num_buckets / STASH_SHARE;
-	if (shape.num_stash < MIN_STASH)
-		shape.num_stash = MIN_STASH;
-	err = check_memory(num_sessions, ((__u64)shape.num_buckets + shape.num_stash) * sizeof(struct bucket), fault);
-	if (err)
-		return err;
-	if (getrandom(shape.hash_key, sizeof(shape.hash_key), 0) != sizeof(shape.hash_key))
-		return fault_set_errno(fault, errno, "cannot draw a hash key");
-	*ret_shape = shape;
-	return 0;
-}
-
 /* ---- loading -------------------------------------------------------------------------------------------------- */
 
-static int load(struct dataplane *dataplane, const struct store_shape *shape, const struct clock *clock, __u32 l2_len,
+static int load(struct tc *programs, const struct store_shape *shape, const struct clock *clock, __u32 l2_len,
 		struct fault *fault)
 {
-	struct tc *programs = dataplane->programs;
 	int err;
 
 	memcpy((void *)&programs->rodata->shape, shape, sizeof(*shape));
@@ -158,21 +86,30 @@ static int load(struct dataplane *dataplane, const struct store_shape *shape, co
 	*(__u32 *)&programs->rodata->l2_len = l2_len;
 	last_warning[0] = '\0';
 	err = tc__load(programs);
-	if (err == -ENOMEM)
-		return fault_set(
-			fault, ENOMEM,
-			"cannot make a table for %u sessions: no memory for it; a smaller --sessions would be accepted",
-			shape->capacity);
 	if (err)
 		return fault_set_errno(
 			fault, -err,
 			"cannot load the BPF programs (needed: kernel 6.1 or later; BAUTA_DEBUG=1 shows more)%s%s",
 			last_warning[0] ? ": " : "", last_warning);
+	return 0;
+}
+
+static void take_programs(struct dataplane *dataplane, struct tc *programs)
+{
+	dataplane->programs = programs;
 	dataplane->gateways_fd = bpf_map__fd(programs->maps.gateways);
 	dataplane->events_fd = bpf_map__fd(programs->maps.events);
 	dataplane->unsolicited_fd = bpf_map__fd(programs->maps.unsolicited);
 	dataplane->sweep_fd = bpf_program__fd(programs->progs.bauta_sweep);
-	return 0;
+}
+
+static int reuse_store(struct tc *programs, const struct store_map *map, struct fault *fault)
+{
+	int err = bpf_map__reuse_fd(programs->maps.store, map->store_fd);
+
+	if (!err)
+		err = bpf_map__reuse_fd(programs->maps.dirty, map->dirty_fd);
+	return err ? fault_set_errno(fault, -err, "cannot use the table that was made") : 0;
 }
 
 /* ---- pins ----------------------------------------------------------------------------------------------------- */
@@ -225,11 +162,22 @@ static int pin_all(struct dataplane *dataplane, struct fault *fault)
 		return fault_set_errno(fault, errno, "cannot make %s", instance->pins);
 	err = pin(instance, dataplane->sweep_fd, PIN_SWEEP, fault);
 	if (!err)
-		err = pin(instance, dataplane->sweep_fd, leftovers_mark(mark), fault);
+		err = pin(instance, bpf_map__fd(dataplane->programs->maps.header), leftovers_mark(mark), fault);
 	for (size_t i = 0; i < NUM_PINNED_MAP && !err; i++)
 		err = pin(instance, bpf_object__find_map_fd_by_name(dataplane->programs->obj, pinned_map[i]),
 			  pinned_map[i], fault);
 	return err;
+}
+
+/* A reader may look at it meanwhile (take_shape in table.c). */
+static void write_shape(struct store_shape *shape, const struct store_shape *value)
+{
+	struct store_shape unknown = *value;
+
+	unknown.store_id = STORE_NONE;
+	WRITE_ONCE(shape->store_id, STORE_NONE);
+	*shape = unknown;
+	WRITE_ONCE(shape->store_id, value->store_id);
 }
 
 /* ---- a new data plane ----------------------------------------------------------------------------------------- */
@@ -263,6 +211,7 @@ static int write_header(const struct dataplane *dataplane, const struct store_sh
 		.magic = LAYOUT_MAGIC,
 		.layout = LAYOUT_VERSION,
 		.shape = *shape,
+		.writable = shape->store_id,
 		.clock = *clock,
 		.l2_len = wish->l2_len,
 		.num_pool_addrs = count_pool_addrs(wish),
@@ -276,24 +225,31 @@ static int write_header(const struct dataplane *dataplane, const struct store_sh
 
 static int create(struct dataplane *dataplane, const struct dataplane_wish *wish, struct fault *fault)
 {
+	struct tc *programs = dataplane->programs;
 	struct store_shape shape = {};
 	struct clock clock = {};
+	struct store_map map;
 	int err;
 
-	err = choose_shape(wish->num_sessions ? wish->num_sessions : DEFAULT_SESSIONS, &shape, fault);
+	err = store_map_shape(wish->num_sessions ? wish->num_sessions : DEFAULT_SESSIONS, &shape, fault);
+	if (!err && getrandom(shape.hash_key, sizeof(shape.hash_key), 0) != sizeof(shape.hash_key))
+		err = fault_set_errno(fault, errno, "cannot draw a hash key");
 	if (!err)
 		err = choose_clock(wish->clock_factor ? wish->clock_factor : 1, &clock, fault);
+	if (!err)
+		err = store_map_make(&shape, 0, &map, fault);
 	if (err)
 		return err;
-	bpf_map__set_max_entries(dataplane->programs->maps.store, shape.num_buckets + shape.num_stash);
-	bpf_map__set_max_entries(dataplane->programs->maps.dirty,
-				 (shape.num_buckets + shape.num_stash + DIRTY_BITS - 1) / DIRTY_BITS);
-	bpf_map__set_max_entries(dataplane->programs->maps.pools, count_pool_addrs(wish) * NUM_SPACE);
-	err = load(dataplane, &shape, &clock, wish->l2_len, fault);
+	err = reuse_store(programs, &map, fault);
+	store_map_close(&map);
+	bpf_map__set_max_entries(programs->maps.pools, count_pool_addrs(wish) * NUM_SPACE);
+	if (!err)
+		err = load(programs, &shape, &clock, wish->l2_len, fault);
 	if (!err)
 		err = write_header(dataplane, &shape, &clock, wish, fault);
 	if (err)
 		return err;
+	take_programs(dataplane, programs);
 	err = pin_all(dataplane, fault);
 	if (!err)
 		err = table_open(dataplane->instance, TABLE_WRITE, &dataplane->table, fault);
@@ -352,15 +308,54 @@ static void say_what_is_kept(const struct dataplane *dataplane, const struct dat
 	const char *iface = dataplane->instance->iface;
 	const struct header *header = dataplane->table.header;
 
-	if (wish->num_sessions && wish->num_sessions != header->shape.capacity)
-		log_warn("%s keeps its table for %u sessions, not %u as asked for: a new size takes a new table "
-			 "(`bauta down -e "
-			 "%s` first; that ends the sessions)",
-			 iface, dataplane_capacity(dataplane), wish->num_sessions, iface);
 	if (wish->clock_factor && wish->clock_factor != header->clock.factor)
 		log_warn("%s keeps its clock factor %u, not %u as asked for (`bauta down -e %s` first; that ends the "
 			 "sessions)",
 			 iface, header->clock.factor, wish->clock_factor, iface);
+}
+
+/* A run that died while one store took the place of the other, in one of these moments:
+ *  - copying: nobody goes by the new store. It is forgotten.
+ *  - frozen, some programs of the new store being attached, but the old one pinned: as far as sessions come and go both are equal. The
+ *    old one counts; what packets noted in the new one, of a few milliseconds, is lost.
+ *  - frozen, and the new one pinned: it counts.
+ * The store remains frozen until every program is of the one that counts (dataplane_thaw).
+ */
+static int settle_exchange(struct dataplane *dataplane, struct fault *fault)
+{
+	struct table *table = &dataplane->table;
+	struct header *header = table->header;
+	bool is_next = table->shape.store_id != header->shape.store_id;
+
+	if (table->area[AREA_DIRTY].num < store_map_dirty_words(&table->shape)) {
+		int fd = store_map_make_dirty(&table->shape);
+		int err = fd < 0 ? fault_set_errno(fault, -fd, "cannot make a map of buckets")
+				 : pin(dataplane->instance, fd, "dirty", fault);
+
+		if (fd >= 0)
+			close(fd);
+		if (err)
+			return err;
+		table_close(table);
+		return table_open(dataplane->instance, TABLE_WRITE, table, fault);
+	}
+	if (header->resize == RESIZE_NONE)
+		return 0;
+	log_warn("%s: its table was being exchanged for one of another size when the last run ended; it goes on with "
+		 "room for "
+		 "%u sessions",
+		 dataplane->instance->iface, table->shape.capacity);
+	/* while programs of both are attached each must look into the stash if its own has anything */
+	if (is_next)
+		header->num_stashed = header->next_stashed;
+	else
+		header->num_stashed -= header->next_stashed;
+	header->next_stashed = 0;
+	write_shape(&header->shape, &table->shape);
+	memset(table->area[AREA_DIRTY].memory, 0, table->area[AREA_DIRTY].num * sizeof(__u64));
+	if (header->writable == table->shape.store_id)
+		WRITE_ONCE(header->resize, RESIZE_NONE);
+	return 0;
 }
 
 static int adopt(struct dataplane *dataplane, const struct dataplane_wish *wish, struct fault *fault)
@@ -370,19 +365,165 @@ static int adopt(struct dataplane *dataplane, const struct dataplane_wish *wish,
 
 	err = table_open(dataplane->instance, TABLE_WRITE, &dataplane->table, fault);
 	if (!err)
+		err = settle_exchange(dataplane, fault);
+	if (!err)
 		err = reuse_maps(dataplane, fault);
 	if (err)
 		return err;
 	header = dataplane->table.header;
-	err = load(dataplane, &header->shape, &header->clock, wish->l2_len, fault);
-	if (!err)
-		err = pin(dataplane->instance, dataplane->sweep_fd, PIN_SWEEP, fault);
+	err = load(dataplane->programs, &dataplane->table.shape, &header->clock, wish->l2_len, fault);
+	if (err)
+		return err;
+	take_programs(dataplane, dataplane->programs);
+	err = pin(dataplane->instance, dataplane->sweep_fd, PIN_SWEEP, fault);
 	if (err)
 		return err;
 	header->l2_len = wish->l2_len;
 	dataplane->adopted = true;
 	say_what_is_kept(dataplane, wish);
 	return 0;
+}
+
+/* ---- another store --------------------------------------------------------------------------------------------- */
+
+/* The stages of the next programs. The array is of no use to anybody without a pin (stage.h). */
+#define PIN_NEXT_STAGES "stages-next"
+#define PIN_NEXT_STORE "store-next"
+
+int dataplane_next_make(const struct dataplane *dataplane, const struct store_shape *shape,
+			struct dataplane_next *ret_next, struct fault *fault)
+{
+	struct dataplane_next next = { .shape = *shape };
+	int err;
+
+	memcpy(next.shape.hash_key, dataplane->table.shape.hash_key, sizeof(next.shape.hash_key));
+	err = store_map_make(&next.shape, store_copy_bytes(&dataplane->table.shape, shape), &next.map, fault);
+	if (err)
+		return err;
+	err = table_map_area(next.map.store_fd, sizeof(struct bucket), TABLE_WRITE, &next.store);
+	if (!err)
+		err = table_map_area(next.map.dirty_fd, sizeof(__u64), TABLE_WRITE, &next.dirty);
+	if (err) {
+		dataplane_next_close(&next);
+		return fault_set_errno(fault, -err, "cannot map the new table into memory");
+	}
+	*ret_next = next;
+	return 0;
+}
+
+void dataplane_next_announce(struct dataplane *dataplane, const struct dataplane_next *next)
+{
+	write_shape(&dataplane->table.header->next_shape, &next->shape);
+}
+
+const struct bpf_object *dataplane_next_object(const struct dataplane_next *next)
+{
+	return next->programs->obj;
+}
+
+static bool is_own(const struct tc *programs, const struct bpf_map *map)
+{
+	return map == programs->maps.store || map == programs->maps.dirty || map == programs->maps.stages ||
+	       bpf_map__is_internal(map);
+}
+
+int dataplane_next_load(const struct dataplane *dataplane, struct dataplane_next *next, struct fault *fault)
+{
+	const struct header *header = dataplane->table.header;
+	struct tc *programs = tc__open();
+	struct bpf_map *map;
+	int err;
+
+	if (!programs)
+		return fault_set_errno(fault, errno, "cannot open the BPF programs");
+	err = reuse_store(programs, &next->map, fault);
+	bpf_object__for_each_map(map, programs->obj) {
+		int fd = bpf_object__find_map_fd_by_name(dataplane->programs->obj, bpf_map__name(map));
+
+		if (!err && !is_own(programs, map) && (fd < 0 || bpf_map__reuse_fd(map, fd)))
+			err = fault_set(fault, EPROTO, "cannot use the map \"%s\" for other programs",
+					bpf_map__name(map));
+	}
+	if (!err)
+		err = load(programs, &next->shape, &header->clock, header->l2_len, fault);
+	if (err)
+		tc__destroy(programs);
+	else
+		next->programs = programs;
+	return err;
+}
+
+int dataplane_next_pin(const struct dataplane *dataplane, const struct dataplane_next *next, struct fault *fault)
+{
+	int err = pin(dataplane->instance, bpf_map__fd(next->programs->maps.stages), PIN_NEXT_STAGES, fault);
+
+	return err ? err : pin(dataplane->instance, next->map.store_fd, PIN_NEXT_STORE, fault);
+}
+
+int dataplane_next_attach(struct dataplane *dataplane, const struct dataplane_next *next, struct fault *fault)
+{
+	struct tc *old = dataplane->programs;
+	int err;
+
+	dataplane->programs = next->programs;
+	err = dataplane_attach(dataplane, dataplane->table.header->ifindex, fault);
+	dataplane->programs = old;
+	if (err)
+		dataplane_attach(dataplane, dataplane->table.header->ifindex, &(struct fault){});
+	return err;
+}
+
+/* What cannot be pinned is not missed before a run comes after, which makes it anew or refuses a table that it cannot find. */
+static void pin_next(const struct dataplane *dataplane, const struct dataplane_next *next)
+{
+	const struct instance *instance = dataplane->instance;
+	char path[PIN_PATH], beside[PIN_PATH];
+	struct fault fault;
+
+	instance_pin(instance, PIN_NEXT_STORE, beside);
+	if (rename(beside, instance_pin(instance, "store", path)))
+		log_error("%s: cannot pin its new table: %s; a run after this one will find the old one",
+			  instance->iface, strerror(errno));
+	if (pin(instance, next->map.dirty_fd, "dirty", &fault) ||
+	    pin(instance, bpf_map__fd(next->programs->maps.stages), "stages", &fault) ||
+	    pin(instance, bpf_program__fd(next->programs->progs.bauta_sweep), PIN_SWEEP, &fault))
+		log_warn("%s: %s", instance->iface, fault.text);
+}
+
+void dataplane_next_commit(struct dataplane *dataplane, struct dataplane_next *next)
+{
+	struct store_shape old_shape = dataplane->table.shape;
+	struct tc *old = dataplane->programs;
+
+	pin_next(dataplane, next);
+	write_shape(&dataplane->table.header->shape, &next->shape);
+	table_exchange_store(&dataplane->table, &next->shape, &next->store, &next->dirty);
+	take_programs(dataplane, next->programs);
+	next->programs = old;
+	next->shape = old_shape;
+}
+
+void dataplane_next_close(struct dataplane_next *next)
+{
+	if (next->store.memory)
+		munmap(next->store.memory, next->store.bytes);
+	if (next->dirty.memory)
+		munmap(next->dirty.memory, next->dirty.bytes);
+	if (next->shape.store_id)
+		store_map_close(&next->map);
+	tc__destroy(next->programs);
+	memset(next, 0, sizeof(*next));
+}
+
+void dataplane_thaw(struct dataplane *dataplane)
+{
+	struct header *header = dataplane->table.header;
+	char path[PIN_PATH];
+
+	WRITE_ONCE(header->writable, dataplane->table.shape.store_id);
+	WRITE_ONCE(header->resize, RESIZE_NONE);
+	unlink(instance_pin(dataplane->instance, PIN_NEXT_STAGES, path));
+	unlink(instance_pin(dataplane->instance, PIN_NEXT_STORE, path));
 }
 
 /* ---- for others ----------------------------------------------------------------------------------------------- */
@@ -429,7 +570,7 @@ int dataplane_attach(struct dataplane *dataplane, __u32 ifindex, struct fault *f
 
 	err = attach_programs(instance->iface, ifindex, programs, &made, fault);
 	if (!err && made)
-		err = pin(instance, dataplane->sweep_fd, qdisc_pin(ifindex, name), fault);
+		err = pin(instance, bpf_map__fd(dataplane->programs->maps.header), qdisc_pin(ifindex, name), fault);
 	if (err) {
 		if (made)
 			attach_remove(instance->iface, ifindex, true, NULL, &(struct fault){});
@@ -448,7 +589,7 @@ int dataplane_detach(const struct instance *instance, __u32 ifindex, unsigned in
 
 int dataplane_attach_sockets(struct dataplane *dataplane, bool borrow, struct fault *fault)
 {
-	return cgroup_attach(dataplane->instance, dataplane->programs->obj, dataplane->table.header, borrow, fault);
+	return cgroup_attach(dataplane->instance, dataplane->programs->obj, &dataplane->table, borrow, fault);
 }
 
 const struct bpf_object *dataplane_object(const struct dataplane *dataplane)
@@ -471,7 +612,7 @@ int dataplane_configure(struct dataplane *dataplane, const struct config *config
 
 __u32 dataplane_capacity(const struct dataplane *dataplane)
 {
-	return dataplane->table.header->shape.capacity;
+	return dataplane->table.shape.capacity;
 }
 
 int dataplane_remove(const struct instance *instance, bool *ret_found, struct fault *fault)

@@ -246,6 +246,7 @@ void fast_start(struct fast *fast, const struct dataplane *dataplane, struct mnl
 			.instance = dataplane->instance,
 			.tc = dataplane_object(dataplane),
 			.header = dataplane->table.header,
+			.shape = &dataplane->table.shape,
 		},
 	};
 	err = fast_notes_open(dataplane->instance, &fast->notes);
@@ -264,16 +265,6 @@ void fast_retry(struct fast *fast)
 {
 	forget(fast);
 	look(fast);
-}
-
-void fast_reload(struct fast *fast)
-{
-	next_hops_close(fast->next_hops);
-	fast->next_hops = NULL;
-	fast_hooks_close(&fast->hooks);
-	fast->hooks.tc = dataplane_object(fast->dataplane);
-	fast->hooks.header = fast->dataplane->table.header;
-	fast_retry(fast);
 }
 
 void fast_close(struct fast *fast)

@@ -37,9 +37,6 @@ void fast_follow(struct fast *fast);
 /* The same, and what has failed is tried again. */
 void fast_retry(struct fast *fast);
 
-/* The data plane has other maps now: loads the program with them, and puts it in the place of the one that is attached. */
-void fast_reload(struct fast *fast);
-
 /* What is attached stays, and gives all packets to the stack from here on. To be called before `base` is freed. Takes one that was
  * never started (all zero).
  */

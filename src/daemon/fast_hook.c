@@ -92,7 +92,7 @@ static int load(const struct fast_hooks *hooks, __u32 external, struct xdp **ret
 
 	if (!programs)
 		return -ENOMEM;
-	memcpy((void *)&programs->rodata->shape, &hooks->header->shape, sizeof(hooks->header->shape));
+	memcpy((void *)&programs->rodata->shape, hooks->shape, sizeof(*hooks->shape));
 	*(__u64 *)&programs->rodata->clock_mult = hooks->header->clock.mult;
 	*(__u32 *)&programs->rodata->external_ifindex = external;
 	err = reuse_maps(hooks, programs->obj);
@@ -124,6 +124,32 @@ int fast_hooks_load(struct fast_hooks *hooks, __u32 external, struct fault *faul
 	hooks->programs = programs;
 	hooks->external = external;
 	return 0;
+}
+
+int fast_hooks_load_next(const struct fast_hooks *hooks, const struct bpf_object *tc, const struct store_shape *shape,
+			 struct fast_hooks *ret_next, struct fault *fault)
+{
+	struct fast_hooks next = { .instance = hooks->instance, .tc = tc, .header = hooks->header, .shape = shape };
+	int err = hooks->programs ? fast_hooks_load(&next, hooks->external, fault) : 0;
+
+	next.external = hooks->external;
+	if (!err)
+		*ret_next = next;
+	return err;
+}
+
+void fast_hooks_exchange(struct fast_hooks *hooks, const struct fast_hooks *next)
+{
+	__u32 *ifindex;
+	int num = next->programs ? fast_hook_list(next->instance, &ifindex) : 0;
+
+	for (int i = 0; num > 0 && ifindex && i < num; i++)
+		if (fast_hook_attach(next, ifindex[i], &(struct fault){}))
+			fast_hook_detach(next->instance, ifindex[i]); /* fast_follow() tries again */
+	if (num > 0)
+		free(ifindex);
+	fast_hooks_close(hooks);
+	*hooks = *next;
 }
 
 void fast_hooks_close(struct fast_hooks *hooks)

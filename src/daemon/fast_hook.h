@@ -13,17 +13,25 @@
 struct bpf_object;
 struct xdp;
 
-/* All zero but for the first three at first. */
+/* All zero but for the first four at first. */
 struct fast_hooks {
 	const struct instance *instance;
 	const struct bpf_object *tc; /* whose maps it uses */
 	const struct header *header;
-	struct xdp *programs; /* NULL: not loaded */
-	__u32 external;       /* the external interface that it was loaded for */
+	const struct store_shape *shape; /* of their store */
+	struct xdp *programs;            /* NULL: not loaded */
+	__u32 external;                  /* the external interface that it was loaded for */
 };
 
 /* Loads the program for this external interface; pins its maps, or takes over those that are pinned. */
 int fast_hooks_load(struct fast_hooks *hooks, __u32 external, struct fault *fault);
+
+/* Loads what is loaded there once more, for another store and with the maps of another object; attaches nothing. */
+int fast_hooks_load_next(const struct fast_hooks *hooks, const struct bpf_object *tc, const struct store_shape *shape,
+			 struct fast_hooks *ret_next, struct fault *fault);
+
+/* Puts that in the place of what is loaded, wherever it is attached. */
+void fast_hooks_exchange(struct fast_hooks *hooks, const struct fast_hooks *next);
 
 /* What is attached stays. */
 void fast_hooks_close(struct fast_hooks *hooks);

@@ -188,6 +188,9 @@ static int keep(struct inner *inner, const struct inner_links *links, bool anew,
 		if (is_wanted(inner, &links->at[i], instances, num)) {
 			int failed = attach(inner, &links->at[i], anew, fault);
 
+			/* what cannot be replaced may be of another store; it will be tried again */
+			if (failed && anew)
+				inner_hook_detach(own, links->at[i].link.ifindex);
 			err = failed ? failed : err;
 		}
 	num_attached = inner_hook_list(own, &attached);
@@ -233,9 +236,19 @@ void inner_start(struct inner *inner, const struct dataplane *dataplane, struct 
 			.instance = dataplane->instance,
 			.tc = dataplane_object(dataplane),
 			.header = dataplane->table.header,
+			.shape = &dataplane->table.shape,
 		},
 	};
 	look(inner, true);
+}
+
+void inner_exchange(struct inner *inner, const struct inner_hooks *next)
+{
+	struct inner_hooks old = inner->hooks;
+
+	inner->hooks = *next;
+	look(inner, true);
+	inner_hooks_close(&old);
 }
 
 void inner_follow(struct inner *inner)

@@ -3,7 +3,7 @@
  *
  * Several instances may have theirs at one interface, so each must know its own. The pin "hairpin-IFINDEX" of an instance is the
  * link of its program in tcx: it goes with its pin, and with its interface. Where there is no tcx the pin (any object would
- * do, it is the program's) says that there is a filter; its handle is made of the name of the external interface. The pin
+ * do, it is the header's) says that there is a filter; its handle is made of the name of the external interface. The pin
  * "hairpin-clsact-IFINDEX" says that its qdisc was made by us.
  */
 #include "inner_hook.h"
@@ -51,7 +51,7 @@ static int load(const struct inner_hooks *hooks, __u32 l2_len, struct hairpin_ho
 
 	if (!programs)
 		return -ENOMEM;
-	memcpy((void *)&programs->rodata->shape, &hooks->header->shape, sizeof(hooks->header->shape));
+	memcpy((void *)&programs->rodata->shape, hooks->shape, sizeof(*hooks->shape));
 	*(__u64 *)&programs->rodata->clock_mult = hooks->header->clock.mult;
 	*(__u32 *)&programs->rodata->l2_len = l2_len;
 	*(bool *)&programs->rodata->only_ingress = true;
@@ -74,6 +74,24 @@ static int program_for(struct inner_hooks *hooks, __u32 l2_len, struct fault *fa
 	if (err)
 		return fault_set_errno(fault, -err, "cannot load the hairpin program");
 	return bpf_program__fd((*programs)->progs.bauta_hairpin);
+}
+
+int inner_hooks_load_next(const struct inner_hooks *hooks, const struct bpf_object *tc, const struct store_shape *shape,
+			  struct inner_hooks *ret_next, struct fault *fault)
+{
+	struct inner_hooks next = { .instance = hooks->instance, .tc = tc, .header = hooks->header, .shape = shape };
+	int err = 0;
+
+	if (hooks->ether)
+		err = load(&next, ETH_HLEN, &next.ether);
+	if (!err && hooks->raw)
+		err = load(&next, 0, &next.raw);
+	if (err) {
+		inner_hooks_close(&next);
+		return fault_set_errno(fault, -err, "cannot load the hairpin program");
+	}
+	*ret_next = next;
+	return 0;
 }
 
 void inner_hooks_close(struct inner_hooks *hooks)
@@ -176,9 +194,11 @@ static int attach_tcx(const struct instance *instance, __u32 ifindex, int progra
 	return err;
 }
 
-static int attach_filter(const struct instance *instance, const char *iface, __u32 ifindex, int program,
+static int attach_filter(const struct inner_hooks *hooks, const char *iface, __u32 ifindex, int program,
 			 struct fault *fault)
 {
+	int mark = bpf_object__find_map_fd_by_name(hooks->tc, "header");
+	const struct instance *instance = hooks->instance;
 	char path[PIN_PATH], qdisc_path[PIN_PATH];
 	bool made = false;
 	int err;
@@ -189,9 +209,9 @@ static int attach_filter(const struct instance *instance, const char *iface, __u
 	if (err)
 		return err;
 	if (access(path, F_OK) != 0)
-		err = bpf_obj_pin(program, path);
+		err = bpf_obj_pin(mark, path);
 	if (!err && made && access(qdisc_path, F_OK) != 0)
-		err = bpf_obj_pin(program, qdisc_path);
+		err = bpf_obj_pin(mark, qdisc_path);
 	if (!err)
 		return 0;
 	attach_remove_inner(ifindex, handle_of(instance), made);
@@ -206,7 +226,7 @@ int inner_hook_attach(struct inner_hooks *hooks, const char *iface, __u32 ifinde
 	if (program < 0)
 		return program;
 	if (!tcx_is_supported(ifindex))
-		return attach_filter(hooks->instance, iface, ifindex, program, fault);
+		return attach_filter(hooks, iface, ifindex, program, fault);
 	err = attach_tcx(hooks->instance, ifindex, program);
 	if (err)
 		return fault_set_errno(fault, -err, "cannot attach the hairpin program to tcx of %s", iface);

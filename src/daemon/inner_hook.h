@@ -13,17 +13,22 @@
 struct bpf_object;
 struct hairpin_hook;
 
-/* The loaded programs: for interfaces with a link header and for those without. All zero but for the first three at first. */
+/* The loaded programs: for interfaces with a link header and for those without. All zero but for the first four at first. */
 struct inner_hooks {
 	const struct instance *instance;
 	const struct bpf_object *tc; /* whose maps they use */
 	const struct header *header;
+	const struct store_shape *shape; /* of their store */
 	struct hairpin_hook *ether;
 	struct hairpin_hook *raw;
 };
 
 /* What is attached stays. */
 void inner_hooks_close(struct inner_hooks *hooks);
+
+/* Loads what is loaded there once more, for another store and with the maps of another object; attaches nothing. */
+int inner_hooks_load_next(const struct inner_hooks *hooks, const struct bpf_object *tc, const struct store_shape *shape,
+			  struct inner_hooks *ret_next, struct fault *fault);
 
 /* Attaches to an interface whose link header has `l2_len` bytes, or replaces what an earlier run of this instance has
  * attached.

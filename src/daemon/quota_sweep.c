@@ -37,6 +37,7 @@ static void reap(const struct quota_sweep *sweep, struct sweep_request *request)
 
 	if (!request->head.num)
 		return;
+	request->head.store_id = sweep->dataplane->table.shape.store_id;
 	err = bpf_prog_test_run_opts(sweep->dataplane->sweep_fd, &opts);
 	if (err && !told) {
 		log_error("cannot run the sweep: %s; records of quotas that nobody needs stay", strerror(-err));

@@ -53,6 +53,11 @@ int sweep_open(struct sweep *ret_sweep, const struct dataplane *dataplane, struc
 	return farewell_open(&sweep->farewell, dataplane, fault);
 }
 
+void sweep_restart(struct sweep *sweep)
+{
+	sweep->cursor = 0;
+}
+
 void sweep_close(struct sweep *sweep)
 {
 	farewell_close(&sweep->farewell);
@@ -67,6 +72,7 @@ static __u32 send_batch(const struct sweep *sweep, struct sweep_request *request
 
 	if (!request->head.num)
 		return 0;
+	request->head.store_id = sweep->dataplane->table.shape.store_id;
 	err = bpf_prog_test_run_opts(sweep->dataplane->sweep_fd, &opts);
 	request->head.num = 0;
 	if (err && !told) {

@@ -25,6 +25,9 @@ struct sweep {
 /* Sets the pace from the size of the table and the factor of its clock. */
 int sweep_open(struct sweep *ret_sweep, const struct dataplane *dataplane, struct fault *fault);
 
+/* The data plane has another store: the pass begins anew. */
+void sweep_restart(struct sweep *sweep);
+
 /* Takes one that was never opened, too, if it is all zero. */
 void sweep_close(struct sweep *sweep);
 

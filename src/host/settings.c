@@ -153,7 +153,7 @@ const struct setting setting_table[NUM_SETTING] = {
 		MEMBER(below_rfc), .take = setting_value_flag,
 	},
 	[SETTING_SESSIONS] = {
-		"sessions", 0, true, SETTING_ONE, "N", "Room for so many sessions (65536)",
+		"sessions", 0, false, SETTING_ONE, "N", "Room for so many sessions (65536)",
 		MEMBER(num_sessions), NUMBER(1, MAX_SESSIONS),
 	},
 	[SETTING_KEEP] = {

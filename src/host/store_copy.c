@@ -25,6 +25,8 @@ int store_copy_open(struct store_copy *copy, const struct store_shape *shape, st
 
 	memset(copy, 0, sizeof(*copy));
 	copy->from = platform;
+	copy->from_shape = *(const struct store_shape *)from;
+	copy->from.shape = &copy->from_shape;
 	copy->began_s = platform_now();
 	copy->header.shape = *shape;
 	copy->stripe = calloc(NUM_STRIPES, sizeof(*copy->stripe));
@@ -196,7 +198,7 @@ int store_copy_buckets(struct store_copy *copy, __u32 first, __u32 num)
 
 int store_copy_dirty(struct store_copy *copy)
 {
-	const struct store_shape *shape = copy->from.shape ? copy->from.shape : &copy->from.header->shape;
+	const struct store_shape *shape = &copy->from_shape;
 	__u32 num_words = (shape->num_buckets + shape->num_stash + DIRTY_BITS - 1) / DIRTY_BITS;
 	int num = 0;
 
@@ -249,7 +251,7 @@ static void carry(struct entry *entry, const struct key *key, __u32 own)
 
 void store_copy_lives(const struct store_copy *copy)
 {
-	__u32 num = num_entries(copy->from.shape ? copy->from.shape : &copy->from.header->shape);
+	__u32 num = num_entries(&copy->from_shape);
 	__u32 lasted_s = platform_now() - copy->began_s + 2;
 	struct platform before = platform;
 

@@ -15,6 +15,7 @@
 
 struct store_copy {
 	struct platform from; /* the store in use */
+	struct store_shape from_shape;
 	struct platform to;
 	struct header header; /* of the copy: its shape, and how much it holds */
 	struct stripe *stripe;

@@ -20,6 +20,8 @@
  */
 #define READ_TRIES 64
 
+#define OPEN_TRIES 10 /* a store gives way to another once in a while */
+
 /* ---- opening --------------------------------------------------------------------------------------------------- */
 
 /* A descriptor of the map pinned under this name, or -errno. */
@@ -44,8 +46,7 @@ static int map_info(int fd, struct bpf_map_info *ret_info)
 	return bpf_obj_get_info_by_fd(fd, ret_info, &len) ? -errno : 0;
 }
 
-/* Maps a whole array; `value_size` is what we know of its records. */
-static int map_array(int fd, size_t value_size, enum table_access access, struct area *ret_area)
+int table_map_area(int fd, size_t value_size, enum table_access access, struct area *ret_area)
 {
 	int protection = access == TABLE_READ ? PROT_READ : PROT_READ | PROT_WRITE;
 	size_t page = sysconf(_SC_PAGESIZE);
@@ -63,6 +64,7 @@ static int map_array(int fd, size_t value_size, enum table_access access, struct
 	if (area.memory == MAP_FAILED)
 		return -errno;
 	area.num = info.max_entries;
+	area.id = info.id;
 	*ret_area = area;
 	return 0;
 }
@@ -74,6 +76,7 @@ static const struct {
 } area_map[NUM_AREA] = {
 	[AREA_HEADER] = { "header", sizeof(struct header), true },
 	[AREA_STORE] = { "store", sizeof(struct bucket), true },
+	[AREA_DIRTY] = { "dirty", sizeof(__u64), false },
 	[AREA_POOLS] = { "pools", sizeof(struct pool), false },
 	[AREA_CROWDS] = { "crowds", sizeof(struct crowd), false },
 	[AREA_HOST_PORTS] = { "host_ports", sizeof(struct host_ports), false },
@@ -93,7 +96,7 @@ static int open_area(const struct instance *instance, enum table_area area, enum
 		return 0;
 	if (fd < 0)
 		return fd;
-	error = map_array(fd, area_map[area].value_size, access, ret_area);
+	error = table_map_area(fd, area_map[area].value_size, access, ret_area);
 	close(fd);
 	if (error == -EPROTO)
 		return fault_set(fault, EPROTO,
@@ -119,9 +122,26 @@ static int check_header(const struct table *table, struct fault *fault)
 	return 0;
 }
 
+/* The header knows the shapes of two stores while one takes the place of the other; the one that is pinned counts. What is written
+ * has no number meanwhile. False: neither is of the store that is mapped.
+ */
+static bool take_shape(struct table *table)
+{
+	const struct store_shape *known[] = { &table->header->next_shape, &table->header->shape };
+	__u32 id = table->area[AREA_STORE].id;
+
+	for (int i = 0; i < 2; i++) {
+		table->shape = *known[i];
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		if (table->shape.store_id == id && READ_ONCE(known[i]->store_id) == id)
+			return true;
+	}
+	return false;
+}
+
 static int check_shape(const struct table *table, struct fault *fault)
 {
-	const struct store_shape *shape = &table->header->shape;
+	const struct store_shape *shape = &table->shape;
 	__u64 buckets = (__u64)shape->num_buckets + shape->num_stash;
 
 	if (!shape->num_buckets || buckets > table->area[AREA_STORE].num)
@@ -134,13 +154,31 @@ static int check_shape(const struct table *table, struct fault *fault)
 	return 0;
 }
 
+/* Opens the store that is pinned: not one that had just given way to it. */
+static int open_store(const struct instance *instance, enum table_access access, struct table *table,
+		      struct fault *fault)
+{
+	struct area *store = &table->area[AREA_STORE];
+
+	for (int i = 0; i < OPEN_TRIES; i++) {
+		int error = open_area(instance, AREA_STORE, access, store, fault);
+
+		if (error || take_shape(table))
+			return error;
+		munmap(store->memory, store->bytes);
+		*store = (struct area){};
+	}
+	return fault_set(fault, EPROTO, "the table is damaged: its header does not know its store");
+}
+
 static int open_areas(const struct instance *instance, enum table_access access, struct table *table,
 		      struct fault *fault)
 {
 	int error = 0;
 
 	for (enum table_area area = 0; !error && area < NUM_AREA; area++) {
-		error = open_area(instance, area, access, &table->area[area], fault);
+		error = area == AREA_STORE ? open_store(instance, access, table, fault)
+					   : open_area(instance, area, access, &table->area[area], fault);
 		table->header = table->area[AREA_HEADER].memory;
 		/* another layout has other maps too */
 		if (!error && area == AREA_HEADER)
@@ -185,6 +223,8 @@ int table_open(const struct instance *instance, enum table_access access, struct
 		return error;
 	}
 	platform.header = table->header;
+	platform.shape = &table->shape;
+	platform.dirty = access == TABLE_WRITE ? table->area[AREA_DIRTY].memory : NULL;
 	platform.bucket = table->bucket;
 	platform.pool = table->pool;
 	platform.num_pools = table->area[AREA_POOLS].num;
@@ -213,6 +253,25 @@ void table_close(struct table *table)
 	close_fd(table->limits_fd);
 	close_fd(table->quotas_fd);
 	memset(table, 0, sizeof(*table));
+}
+
+void table_exchange_store(struct table *table, const struct store_shape *shape, struct area *store, struct area *dirty)
+{
+	struct area old_store = table->area[AREA_STORE], old_dirty = table->area[AREA_DIRTY];
+
+	table->area[AREA_STORE] = *store;
+	table->area[AREA_DIRTY] = *dirty;
+	*store = old_store;
+	*dirty = old_dirty;
+	table->shape = *shape;
+	table->bucket = table->area[AREA_STORE].memory;
+	platform.bucket = table->bucket;
+	platform.dirty = table->area[AREA_DIRTY].memory;
+}
+
+bool table_is_outdated(const struct table *table)
+{
+	return READ_ONCE(table->header->shape.store_id) != table->shape.store_id;
 }
 
 int table_refresh(struct table *table, struct fault *fault)

@@ -29,11 +29,13 @@ struct area {
 	void *memory; /* NULL: this instance has none */
 	size_t bytes;
 	__u32 num; /* of its records */
+	__u32 id;  /* the kernel's number of the map */
 };
 
 enum table_area {
 	AREA_HEADER,
 	AREA_STORE,
+	AREA_DIRTY,
 	AREA_POOLS,
 	AREA_CROWDS,
 	AREA_HOST_PORTS,
@@ -44,6 +46,7 @@ enum table_area {
 /* What is NULL, or -1, this instance does not have. */
 struct table {
 	struct header *header;
+	struct store_shape shape; /* of the store that is mapped, which may have given way to another since */
 	struct bucket *bucket;
 	struct pool *pool; /* area[AREA_POOLS].num of them; and so on */
 	struct crowd *crowd;
@@ -76,6 +79,15 @@ int table_open(const struct instance *instance, enum table_access access, struct
 
 /* NULL and a table that was never opened (all zero) are fine. */
 void table_close(struct table *table);
+
+/* Maps a whole array map whose records have this size. -EPROTO: they have another. */
+int table_map_area(int fd, size_t value_size, enum table_access access, struct area *ret_area);
+
+/* Another store takes the place of the mapped one, and its areas that of the table's, which the caller gets instead. */
+void table_exchange_store(struct table *table, const struct store_shape *shape, struct area *store, struct area *dirty);
+
+/* Whether another store has taken the place of the one that is mapped. */
+bool table_is_outdated(const struct table *table);
 
 /* Reads the configuration and the clock again. */
 int table_refresh(struct table *table, struct fault *fault);

@@ -155,7 +155,7 @@ struct store_shape {
 #define DIRTY_BITS 64
 
 /* While a store of another size is made and takes the place of this one (src/daemon/resize.h). */
-enum resize {
+enum resize_state {
 	RESIZE_NONE,
 	RESIZE_COPYING, /* whoever changes more than a life word of an outbound entry sets the bit of its bucket in `dirty` */
 	RESIZE_FROZEN, /* the same; and no new program begins to do that (header.writable) */
@@ -280,7 +280,7 @@ struct header {
 	 * nothing may be sent past the stack.
 	 */
 	__u64 next_hop_until;
-	__u32 resize; /* enum resize */
+	__u32 resize; /* enum resize_state */
 	/* store_id of the store where entries come, go and move; STORE_NONE: nowhere. A program of another store leaves it alone. */
 	__u32 writable;
 	__u32 next_stashed; /* how many of num_stashed are entries of the store that is to come */

@@ -204,7 +204,7 @@ BAD = [
     ("interface = eth0\nports = 60000\ntimeout = udp=20\n", r"bauta\.conf:3: timeout udp=20: RFC 4787"),
     ("interface = eth0\nports = 60000\nborrow = yes\n", r"borrow \(\S+bauta\.conf:3\) cannot be changed"),
     ("interface = eth1\nports = 60000\n", r"interface \(\S+bauta\.conf:1\) cannot be changed"),
-    ("interface = eth0\nports = 60000\nsessions = 9\n", r"sessions \(\S+bauta\.conf:3\) cannot be changed"),
+    ("interface = eth0\nports = 60000\nclock-factor = 9\n", r"clock-factor \(\S+bauta\.conf:3\) cannot be changed"),
     (
         "interface = eth0\nports = 60000\nexternal = 192.0.2.66\n",
         r"bauta\.conf:3: \S.* external address 192\.0\.2\.66 is none of",
