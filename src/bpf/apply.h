@@ -73,6 +73,14 @@ out:
 		decision->reason = DROPPED_REWRITE;
 }
 
+/* The same, for those to whom a call more does not matter: the verifier looks at it once. 0. */
+SLOW_PATH int apply_called(struct __sk_buff *skb, const struct packet *pkt, struct decision *decision)
+{
+	if (pkt && decision)
+		apply(skb, pkt, decision);
+	return 0;
+}
+
 /* Puts the new identification of a packet into it that is otherwise left alone. */
 static __always_inline void apply_id(struct __sk_buff *skb, const struct packet *pkt, struct decision *decision)
 {

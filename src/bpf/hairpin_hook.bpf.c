@@ -202,15 +202,6 @@ static __always_inline enum reason judge(struct __sk_buff *skb, struct room *roo
 	return reason_verdict(reason) <= VERDICT_PASSED && hold_resend(skb, pkt, 0) ? HELD_FRAGMENT : reason;
 }
 
-/* One of the two translations, into the bytes. Not inlined: the verifier looks at it once. */
-SLOW_PATH int put(struct __sk_buff *skb, const struct packet *pkt, struct decision *decision)
-{
-	if (!pkt || !decision)
-		return 0;
-	apply(skb, pkt, decision);
-	return 0;
-}
-
 /* Both translations, into the bytes. TRANSLATED_HAIRPIN, or why not. What is hidden from remotes is hidden from those inside who
  * are as remotes to the sender.
  */
@@ -218,12 +209,12 @@ static __always_inline enum reason change(struct __sk_buff *skb, struct hairpinn
 {
 	struct decision *out = &hairpin->out, *in = &hairpin->in;
 
-	put(skb, &hairpin->packet, out);
+	apply_called(skb, &hairpin->packet, out);
 	if (reason_verdict(out->reason) == VERDICT_TRANSLATED)
 		route_hide(skb, &hairpin->packet, out);
 	if (reason_verdict(out->reason) != VERDICT_TRANSLATED)
 		return out->reason;
-	put(skb, &hairpin->back, in);
+	apply_called(skb, &hairpin->back, in);
 	if (reason_verdict(in->reason) != VERDICT_TRANSLATED)
 		return in->reason;
 	return take_hop(skb, &hairpin->packet) ? TRANSLATED_HAIRPIN : DROPPED_REWRITE;

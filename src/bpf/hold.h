@@ -40,8 +40,7 @@ static __always_inline __u32 hold_len(__u32 len)
 /* Holds a fragment whose datagram is not known. Its reason: HELD_FRAGMENT, or what its datagram has turned out to be meanwhile;
  * DROPPED_FRAGMENT if it cannot be held.
  */
-static SLOW_PATH enum reason hold(struct __sk_buff *skb, const struct packet *pkt, __u8 direction,
-				  struct decision *decision)
+SLOW_PATH enum reason hold(struct __sk_buff *skb, const struct packet *pkt, __u8 direction, struct decision *decision)
 {
 	struct held_ring *ring = hold_ring();
 	struct fragment_key key;
@@ -120,7 +119,7 @@ static long resend_next(__u32 n, void *ctx)
 /* The first fragment of a datagram: if others wait for it, sends it and them to their hook again. Returns how many others; the
  * packet is fit for nothing then.
  */
-static SLOW_PATH __u32 hold_resend(struct __sk_buff *skb, const struct packet *pkt, __u8 direction)
+SLOW_PATH __u32 hold_resend(struct __sk_buff *skb, const struct packet *pkt, __u8 direction)
 {
 	struct resend resend = { .skb = skb, .flags = direction == ENTRY_INBOUND || only_ingress ? BPF_F_INGRESS : 0 };
 	const struct config *cfg = platform_config();

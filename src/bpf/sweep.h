@@ -33,7 +33,7 @@ static long sweep_step(__u32 n, void *ctx)
 			mapping_reap(index, sweep->cfg->rest_s);
 		break;
 	case SWEEP_FLUSH:
-		removed = session_remove(index);
+		removed = session_remove(index, &room);
 		if (!removed)
 			mapping_reap(index, 0);
 		break;

@@ -56,7 +56,7 @@ static __always_inline bool established(struct __sk_buff *skb, __u8 direction, s
 static __always_inline void apply_all(struct __sk_buff *skb, const struct packet *pkt, struct decision *decision)
 {
 	if (reason_verdict(decision->reason) == VERDICT_TRANSLATED)
-		apply(skb, pkt, decision);
+		apply_called(skb, pkt, decision);
 	if (reason_verdict(decision->reason) == VERDICT_TRANSLATED)
 		mss_clamp(skb, pkt, decision);
 	if (reason_verdict(decision->reason) == VERDICT_TRANSLATED && !decision->inbound)

@@ -72,13 +72,11 @@ struct session_room {
 };
 
 /* Removes the session at `index`, in whatever state it is, and its mapping, without a rest, if it was the last one on it. */
-static __always_inline bool session_remove(__u32 index)
+static __always_inline bool session_remove(__u32 index, struct session_room *room)
 {
-	struct session_room room = {};
-
-	if (!session_read(index, &room.session) || !store_remove(index, &room.session, REMOVE_NOW, 0))
+	if (!session_read(index, &room->session) || !store_remove(index, &room->session, REMOVE_NOW, 0))
 		return false;
-	session_gone(&room.session, 0, &room.mapping);
+	session_gone(&room->session, 0, &room->mapping);
 	return true;
 }
 

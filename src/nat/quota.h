@@ -24,6 +24,7 @@
 
 /* Somebody else's adding or removing takes a fraction of a microsecond. */
 #define QUOTA_TRIES 8
+#define QUOTA_AGAIN (-1) /* no enum quota_result */
 
 enum quota_item {
 	QUOTA_PORT,    /* a mapping */
@@ -120,42 +121,46 @@ static __always_inline long quota_add(__be32 addr, struct stripe *stripe, __u32 
 	return 0;
 }
 
+/* One attempt to take one more: an enum quota_result; QUOTA_AGAIN if the record was not to be got hold of. */
+SLOW_PATH int quota_try(__be32 addr, enum quota_item item)
+{
+	const struct config *cfg = platform_config();
+	struct stripe *stripe = quota_stripe(addr);
+	struct quota *quota = platform_quota_find(addr);
+	__u32 now = platform_now();
+	enum quota_result result;
+	bool ours;
+
+	if (!cfg || !stripe)
+		return QUOTA_NO_ROOM;
+	if (!quota)
+		return quota_add(addr, stripe, now) ? QUOTA_NO_ROOM : QUOTA_AGAIN;
+	if (quota_judge(cfg, quota, item, now) == QUOTA_COUNTED) {
+		platform_lock(stripe);
+		ours = quota_is_of(quota, addr);
+		result = quota_judge(cfg, quota, item, now);
+		if (ours && result == QUOTA_COUNTED)
+			quota_count(quota, item, now);
+		platform_unlock(stripe);
+	} else {
+		ours = quota_is_of(quota, addr);
+		result = quota_judge(cfg, quota, item, now);
+		/* it may have become another's between the two */
+		ours = ours && quota_is_of(quota, addr) && result != QUOTA_COUNTED;
+	}
+	return ours ? (int)result : QUOTA_AGAIN;
+}
+
 /* Takes one more, a QUOTA_PORT or a QUOTA_SESSION, for an internal host. A host that is at its limit learns that without
  * a lock, so one that goes on asking keeps nobody waiting. Whoever does not get hold of the record, because others add or
  * remove it all the while, goes uncounted: its host has, or had a moment ago, nothing at all.
  */
 SLOW_PATH enum quota_result quota_take(__be32 addr, enum quota_item item)
 {
-	const struct config *cfg = platform_config();
-	struct stripe *stripe = quota_stripe(addr);
-	__u32 now = platform_now();
-
-	if (!cfg || !stripe)
-		return QUOTA_NO_ROOM;
 	for (int i = 0; i < QUOTA_TRIES; i++) {
-		struct quota *quota = platform_quota_find(addr);
-		enum quota_result result;
-		bool ours;
+		int result = quota_try(addr, item);
 
-		if (!quota) {
-			if (quota_add(addr, stripe, now))
-				return QUOTA_NO_ROOM;
-			continue;
-		}
-		if (quota_judge(cfg, quota, item, now) == QUOTA_COUNTED) {
-			platform_lock(stripe);
-			ours = quota_is_of(quota, addr);
-			result = quota_judge(cfg, quota, item, now);
-			if (ours && result == QUOTA_COUNTED)
-				quota_count(quota, item, now);
-			platform_unlock(stripe);
-		} else {
-			ours = quota_is_of(quota, addr);
-			result = quota_judge(cfg, quota, item, now);
-			/* it may have become another's between the two */
-			ours = ours && quota_is_of(quota, addr) && result != QUOTA_COUNTED;
-		}
-		if (ours)
+		if (result != QUOTA_AGAIN)
 			return result;
 	}
 	return QUOTA_UNCOUNTED;

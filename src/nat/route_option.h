@@ -42,42 +42,53 @@ static __always_inline bool route_option_is_record(const struct ip_options *opti
 	       (kind == IP_OPTION_TIMESTAMP && (options->octet[(at + TIMESTAMP_FLAGS) & 63] & 0xf));
 }
 
+/* On the way through options that are `len` octets long. */
+struct route_option_walk {
+	struct ip_options *options;
+	__u32 len;
+	__u32 left; /* octets of the option that we are in */
+	bool hide;  /* it */
+	__u8 found; /* enum route_option */
+};
+
+/* One octet. 1 ends the walk. */
+static long route_option_step(__u32 i, void *ctx)
+{
+	struct route_option_walk *walk = ctx;
+	__u8 *octet = walk->options->octet;
+	__u8 kind = octet[i & 63];
+
+	if (i >= walk->len)
+		return 1;
+	if (!walk->left) {
+		if (kind == IP_OPTION_END)
+			return 1;
+		walk->left = kind == IP_OPTION_NOP ? 1 : octet[(i + 1) & 63];
+		if (!walk->left || (walk->left == 1 && kind != IP_OPTION_NOP) || i + walk->left > walk->len)
+			return 1;
+		if (kind == IP_OPTION_LOOSE_ROUTE || kind == IP_OPTION_STRICT_ROUTE) {
+			walk->found = ROUTE_OPTION_SOURCE;
+			return 1;
+		}
+		walk->hide = route_option_is_record(walk->options, i);
+		if (walk->hide)
+			walk->found = ROUTE_OPTION_HIDDEN;
+	}
+	if (walk->hide)
+		octet[i & 63] = IP_OPTION_NOP;
+	walk->left--;
+	return 0;
+}
+
 /* Puts no-operations in the place of records of the way, in options that are `len` octets long. What stands behind a broken
  * option is left alone: no router would read it.
  */
 static __always_inline enum route_option route_option_hide(struct ip_options *options, __u32 len)
 {
-	enum route_option found = ROUTE_OPTION_NONE;
-	__u32 left = 0; /* octets of the option that we are in */
-	bool hide = false;
+	struct route_option_walk walk = { .options = options, .len = len };
 
-	for (__u64 i = 0; i < IP_OPTIONS_MAX; i++) {
-		__u8 kind = options->octet[i];
-
-		if (i >= len)
-			break;
-		if (!left) {
-			if (kind == IP_OPTION_END)
-				break;
-			left = kind == IP_OPTION_NOP ? 1 : options->octet[i + 1];
-			if (!left || (left == 1 && kind != IP_OPTION_NOP) || i + left > len)
-				break;
-			if (kind == IP_OPTION_LOOSE_ROUTE || kind == IP_OPTION_STRICT_ROUTE)
-				return ROUTE_OPTION_SOURCE;
-			hide = route_option_is_record(options, i);
-			if (hide)
-				found = ROUTE_OPTION_HIDDEN;
-		}
-		if (hide)
-			options->octet[i] = IP_OPTION_NOP;
-		/* it stays below 63 anyway; but so the verifier of 6.1 has one state for whatever is left, and not one for
-		 * each
-		 */
-		left--;
-		OPTIMIZER_HIDE_VAR(left);
-		left &= 63;
-	}
-	return found;
+	platform_loop(IP_OPTIONS_MAX, route_option_step, &walk);
+	return walk.found;
 }
 
 #endif

@@ -99,11 +99,17 @@ static __always_inline struct place store_place(const struct key *key)
 	__u64 hash = hash_words(t->src, t->dst, t->ports, t->proto | key->direction << 8, shape->hash_key);
 	__u32 num = shape->num_buckets;
 	struct place place;
+	__u64 differs;
 
 	place.bucket[0] = hash_scale(hash, num);
 	place.bucket[1] = hash_scale(hash >> 32, num);
-	if (place.bucket[1] == place.bucket[0])
-		place.bucket[1] = place.bucket[0] ? place.bucket[0] - 1 : num - 1;
+	/* If it is the same bucket, the one before it, in a circle. Without branches, which the verifier would follow through all
+	 * that comes after; and hidden, or the compiler makes some.
+	 */
+	differs = place.bucket[0] ^ place.bucket[1];
+	OPTIMIZER_HIDE_VAR(differs);
+	place.bucket[1] -= (differs - 1) >> 63;
+	place.bucket[1] += num & -(place.bucket[1] >> 31);
 	place.bucket[2] = num + hash_scale(hash >> 16, shape->num_stash);
 	return place;
 }

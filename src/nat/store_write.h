@@ -31,24 +31,50 @@ static __always_inline void store_mark(struct header *header, __u32 index)
 		platform_or64(word, 1ull << bucket % DIRTY_BITS);
 }
 
-static __always_inline bool bucket_has_room(struct bucket *bucket)
+/* Choosing among the slots of a bucket without a branch for each: the verifier follows every branch, and all that comes behind
+ * it, once more. (A packet, which finds its entry among the first, is better served by bucket_find.) A set of slots is a bit for
+ * each: 1 << slot if the word is 0.
+ */
+static __always_inline __u32 slot_if_zero(__u32 slot, __u32 word)
 {
-	for (int slot = 0; slot < BUCKET_ENTRIES; slot++)
-		if (READ_ONCE(bucket->entry[slot].life) == PHASE_FREE)
-			return true;
-	return false;
+	__u64 wide = word;
+
+	/* or the compiler finds the branch again */
+	OPTIMIZER_HIDE_VAR(wide);
+	return ((wide - 1) >> 63) << slot;
 }
 
-/* Takes a free slot: its number, or -1. Makes no call. */
+/* The first of a set that is not empty: two bits for each set. */
+static __always_inline int slot_first(__u32 set)
+{
+	_Static_assert(BUCKET_ENTRIES == 4, "a set has four bits");
+	return 0x12131210u >> (set & 15) * 2 & 3;
+}
+
+static __always_inline __u32 bucket_free(struct bucket *bucket)
+{
+	__u32 set = 0;
+
+	_Static_assert(PHASE_FREE == 0, "a life of 0 is a free slot");
+	for (int slot = 0; slot < BUCKET_ENTRIES; slot++)
+		set |= slot_if_zero(slot, READ_ONCE(bucket->entry[slot].life));
+	return set;
+}
+
+static __always_inline bool bucket_has_room(struct bucket *bucket)
+{
+	return bucket_free(bucket);
+}
+
+/* Takes a free slot: its number, or -1; that also if somebody else takes it at this moment. Makes no call. */
 static __always_inline int bucket_take(struct bucket *bucket)
 {
-	for (int slot = 0; slot < BUCKET_ENTRIES; slot++) {
-		__u32 *life = &bucket->entry[slot].life;
+	__u32 set = bucket_free(bucket);
+	int slot = slot_first(set);
 
-		if (READ_ONCE(*life) == PHASE_FREE && platform_cmpxchg(life, PHASE_FREE, PHASE_BUSY) == PHASE_FREE)
-			return slot;
-	}
-	return -1;
+	if (!set || platform_cmpxchg(&bucket->entry[slot].life, PHASE_FREE, PHASE_BUSY) != PHASE_FREE)
+		return -1;
+	return slot;
 }
 
 /* Writes the fields of an entry that is ours (BUSY), all but its life. */
@@ -96,34 +122,56 @@ static __always_inline bool shelf_open(struct shelf *shelf, const struct key *ke
 	return true;
 }
 
+_Static_assert(PHASE_LIVE == 2 && PHASE_DYING == 3 && LIFE_PHASE_MASK == 3,
+	       "the bit of PHASE_LIVE says what is visible");
+
+/* What bucket_find finds. */
+static __always_inline int shelf_find_in(struct bucket *bucket, const struct key *key)
+{
+	__u32 set = 0;
+
+	for (int slot = 0; slot < BUCKET_ENTRIES; slot++) {
+		struct entry *entry = &bucket->entry[slot];
+		__u64 addrs = READ_ONCE(entry->addrs) ^ key->tuple.addrs;
+		__u32 differs = addrs | addrs >> 32;
+
+		differs |= READ_ONCE(entry->ports) ^ key->tuple.ports;
+		differs |= READ_ONCE(entry->proto) ^ key->tuple.proto;
+		differs |= (READ_ONCE(entry->flags) & ENTRY_INBOUND) ^ key->direction;
+		differs |= ~READ_ONCE(entry->life) & PHASE_LIVE;
+		set |= slot_if_zero(slot, differs);
+	}
+	return set ? slot_first(set) : -1;
+}
+
 /* The visible entry with this key; NULL when there is none. No loop, as in shelf_take. */
 static __always_inline struct entry *shelf_find(const struct shelf *shelf, const struct key *key, __u32 *ret_index)
 {
 	struct bucket *bucket = shelf->bucket[0];
 	__u32 number = shelf->place.bucket[0];
-	int slot = bucket_find(bucket, key);
+	int slot = shelf_find_in(bucket, key);
 
 	if (slot < 0) {
 		bucket = shelf->bucket[1];
 		number = shelf->place.bucket[1];
-		slot = bucket_find(bucket, key);
+		slot = shelf_find_in(bucket, key);
 	}
 	if (slot < 0) {
 		bucket = shelf->bucket[2];
 		number = shelf->place.bucket[2];
-		slot = bucket_find(bucket, key);
+		slot = shelf_find_in(bucket, key);
 	}
 	if (slot < 0)
 		return NULL;
-	slot = platform_blur(slot, BUCKET_ENTRIES);
+	slot &= BUCKET_ENTRIES - 1;
 	*ret_index = number * BUCKET_ENTRIES + slot;
 	return &bucket->entry[slot];
 }
 
 static __always_inline bool shelf_has(const struct shelf *shelf, const struct key *key)
 {
-	return bucket_find(shelf->bucket[0], key) >= 0 || bucket_find(shelf->bucket[1], key) >= 0 ||
-	       bucket_find(shelf->bucket[2], key) >= 0;
+	return shelf_find_in(shelf->bucket[0], key) >= 0 || shelf_find_in(shelf->bucket[1], key) >= 0 ||
+	       shelf_find_in(shelf->bucket[2], key) >= 0;
 }
 
 /* Takes a free slot, in the stash only if `stash`; NULL when there is none. No loop: the verifier of 6.1 refuses one that
@@ -147,7 +195,7 @@ static __always_inline struct entry *shelf_take(const struct shelf *shelf, bool 
 	}
 	if (slot < 0)
 		return NULL;
-	slot = platform_blur(slot, BUCKET_ENTRIES);
+	slot &= BUCKET_ENTRIES - 1;
 	*ret_index = number * BUCKET_ENTRIES + slot;
 	return &bucket->entry[slot];
 }

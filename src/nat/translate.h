@@ -52,6 +52,12 @@ static __always_inline bool translate_packet(const struct packet *pkt, __u8 dire
 	return true;
 }
 
+/* The same, for those to whom a call more does not matter: the verifier looks at it once. */
+SLOW_PATH bool translate_known(const struct packet *pkt, __u32 direction, struct decision *decision)
+{
+	return pkt && decision && translate_packet(pkt, direction, decision);
+}
+
 /* Whether the packet may need no more than its session: a whole packet with ports or a query identifier, without IP options.
  * Not a SYN: there is more to be looked at when a connection begins.
  */
@@ -376,7 +382,7 @@ static __always_inline enum reason translate_outbound(HOOK *hook, const struct p
 			return TRANSLATED_ERROR_OUTBOUND;
 		return own ? PASSED_HOST : DROPPED_ERROR_NO_SESSION;
 	}
-	if (translate_packet(pkt, 0, decision))
+	if (translate_known(pkt, 0, decision))
 		return TRANSLATED_OUTBOUND;
 	/* Nobody has translated it so far, and nobody will unless the NAT holds its tuple: a clash. */
 	if (own && pkt->kind != PACKET_ICMP_REQUEST && !translate_is_held(pkt))
@@ -395,7 +401,7 @@ static __always_inline enum reason translate_outbound(HOOK *hook, const struct p
 	/* Another packet of the same session was faster, on another CPU, and used up the last port, the last room or the quota
 	 * perhaps: this one goes by what that one made.
 	 */
-	if ((reason == DROPPED_RACE || reason >= REFUSED_NO_PORT) && translate_packet(pkt, 0, decision))
+	if ((reason == DROPPED_RACE || reason >= REFUSED_NO_PORT) && translate_known(pkt, 0, decision))
 		return TRANSLATED_OUTBOUND;
 	return reason;
 }
@@ -420,17 +426,17 @@ static __always_inline enum reason translate_inbound(HOOK *hook, const struct pa
 	switch ((enum packet_kind)pkt->kind) {
 	case PACKET_TCP:
 	case PACKET_UDP:
-		if (translate_packet(pkt, ENTRY_INBOUND, decision))
+		if (translate_known(pkt, ENTRY_INBOUND, decision))
 			return TRANSLATED_INBOUND;
 		reason = accept_judge(hook, pkt);
 		if (reason == TRANSLATED_ACCEPTED)
 			reason = accept_create(pkt, &decision->new);
 		if ((reason == DROPPED_RACE || reason >= REFUSED_NO_PORT) &&
-		    translate_packet(pkt, ENTRY_INBOUND, decision))
+		    translate_known(pkt, ENTRY_INBOUND, decision))
 			return TRANSLATED_INBOUND;
 		return reason;
 	case PACKET_ICMP_REPLY:
-		return translate_packet(pkt, ENTRY_INBOUND, decision) ? TRANSLATED_INBOUND : PASSED_NO_SESSION;
+		return translate_known(pkt, ENTRY_INBOUND, decision) ? TRANSLATED_INBOUND : PASSED_NO_SESSION;
 	case PACKET_ICMP_ERROR:
 		return translate_error(pkt, ENTRY_INBOUND, decision) ? TRANSLATED_ERROR_INBOUND : PASSED_NO_SESSION;
 	case PACKET_ICMP_REQUEST:

@@ -340,7 +340,7 @@ static void random_against_a_model(void **state)
 						 sessions[n][r] || first[n] == (unsigned int)r);
 			}
 		} else {
-			assert_true(session_remove(index));
+			assert_true(session_remove(index, &(struct session_room){}));
 			sessions[n][remote]--;
 		}
 		if (i % 1000 == 0)

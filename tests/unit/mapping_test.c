@@ -25,7 +25,7 @@ static __u32 session_index(__u8 proto, struct endpoint internal, struct endpoint
 
 static bool end_session(__u8 proto, struct endpoint internal, struct endpoint remote)
 {
-	return session_remove(session_index(proto, internal, remote));
+	return session_remove(session_index(proto, internal, remote), &(struct session_room){});
 }
 
 static enum reason send_udp(struct endpoint internal, struct endpoint remote)
@@ -158,8 +158,8 @@ static void is_not_ended_by_itself(void **state)
 	send_udp(internal, at(REMOTE, 1));
 	assert_true(mapping_find(IPPROTO_UDP, internal, &mapping, &index));
 	assert_true(mapping_find_external(IPPROTO_UDP, mapping.external.addr, mapping.external.port, &mapping));
-	assert_false(session_remove(index));
-	assert_false(session_remove(store_entry(index)->twin));
+	assert_false(session_remove(index, &(struct session_room){}));
+	assert_false(session_remove(store_entry(index)->twin, &(struct session_room){}));
 	platform.now += 100000;
 	assert_false(session_mark(&gateway.world.config, index));
 	assert_true(mapping_find(IPPROTO_UDP, internal, &mapping, &index));

@@ -236,9 +236,9 @@ static void a_shared_port_is_not_counted_twice(void **state)
 	assert_counts(INTERNAL, 1, 1);
 	assert_counts(OTHER_INTERNAL, 1, 0);
 	/* the owner's session ends first: the port is his until the other's has ended */
-	session_remove(find_session(INTERNAL, 1000, 53));
+	session_remove(find_session(INTERNAL, 1000, 53), &(struct session_room){});
 	assert_counts(INTERNAL, 0, 1);
-	session_remove(find_session(OTHER_INTERNAL, 1000, 54));
+	session_remove(find_session(OTHER_INTERNAL, 1000, 54), &(struct session_room){});
 	assert_counts(INTERNAL, 0, 0);
 	assert_counts(OTHER_INTERNAL, 0, 0);
 	close_gateway(&gateway);
@@ -298,7 +298,7 @@ static void counts_are_what_is_there(void **state)
 		case 3:
 		case 4:
 			index = draw(gateway.world.num_entries);
-			session_remove(index);
+			session_remove(index, &(struct session_room){});
 			break;
 		case 5:
 			quota_reap(inet_addr(INTERNAL) + htonl(draw(4)));

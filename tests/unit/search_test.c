@@ -75,7 +75,7 @@ static void end(const struct pair *pair)
 {
 	struct key key = pair_key(pair, 0);
 
-	assert_true(session_remove(store_find(&key)));
+	assert_true(session_remove(store_find(&key), &(struct session_room){}));
 }
 
 /* ---- the naive search ----------------------------------------------------------------------------------------- */

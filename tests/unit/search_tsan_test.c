@@ -56,7 +56,7 @@ static bool end(const struct pair *session)
 	for (int i = 0; i < 100; i++) {
 		__u32 index = store_find(&key);
 
-		if (index != INDEX_NONE && session_remove(index))
+		if (index != INDEX_NONE && session_remove(index, &(struct session_room){}))
 			return true;
 	}
 	return false;

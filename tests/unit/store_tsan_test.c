@@ -503,7 +503,7 @@ static void mixed_work(struct worker *worker)
 		else if (op < 9)
 			mixed_packet(worker, index);
 		else if (op < 11)
-			worker->count[2] += session_remove(index);
+			worker->count[2] += session_remove(index, &(struct session_room){});
 		else if (op < 14)
 			worker->count[2] += session_mark(&crew->world.config, index) &&
 					    session_reap(index, op % 2, &(struct session_room){});
@@ -529,7 +529,7 @@ static void everything_at_once(void **state)
 	print_message("# created %llu, packets %llu, ended %llu, moved %llu\n", count[0], count[1], count[2], count[3]);
 	assert_int_equal(count[0] - count[2], crew.world.header.num_sessions);
 	for (__u32 i = 0; i < crew.world.num_entries; i++)
-		session_remove(i);
+		session_remove(i, &(struct session_room){});
 	assert_true(world_is_empty(&crew.world));
 	crew_close(&crew);
 }
