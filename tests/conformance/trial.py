@@ -10,7 +10,7 @@ import contextlib
 import re
 import time
 
-from gateway import Bauta
+from gateway import Whole
 from lab import Lab
 
 Verdict = collections.namedtuple("Verdict", "answer seen")
@@ -49,7 +49,7 @@ class Lacking(Exception):
     """The gateway has no setting of this kind."""
 
 
-class BautaSubject(Bauta):
+class BautaSubject(Whole):
     """bauta, with neutral names for its settings."""
 
     title = "bauta"

@@ -6,10 +6,10 @@ import json
 
 import pytest
 from blob import BLOB, SHA256, WebServer
-from gateway import Bauta, NftMasquerade
+from gateway import NftMasquerade, Whole
 
 RANGE = "20000-29999"
-GATEWAYS = {"nft": lambda: NftMasquerade(RANGE), "bauta": lambda: Bauta(RANGE)}
+GATEWAYS = {"nft": lambda: NftMasquerade(RANGE), "bauta": lambda: Whole(RANGE)}
 
 
 @pytest.fixture(params=GATEWAYS)

@@ -6,7 +6,7 @@ import os
 import subprocess
 
 import pytest
-from gateway import BAUTA, Bauta
+from gateway import BAUTA, Bauta, Whole
 from scapy.layers.inet import ICMP, IP
 from talk import accept, ask, text
 from wait import until
@@ -191,9 +191,10 @@ def inside(bauta, external, proto="udp"):
     return bauta.explain(*words), bauta.text("explain", *words).splitlines()[0]
 
 
-def test_external_endpoints_as_seen_from_inside(pair):
+def test_external_endpoints_as_seen_from_inside(lab):
     """One that leads to an internal host is a remote like any other; the rest is the host's."""
-    lab, bauta, _ = pair
+    lab.meet()
+    bauta = lab.use(Whole(RANGE))
     with lab.B.udp(7000) as server, lab.A2.udp(6000) as client:
         external = ask(client, server, (lab.B.address, 7000))
     found, line = inside(bauta, external)

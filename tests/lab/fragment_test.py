@@ -8,7 +8,7 @@ import struct
 import pytest
 from accounts import Accounts
 from garbage import seeded
-from gateway import Bauta, NftMasquerade
+from gateway import Bauta, NftMasquerade, Whole
 from packet import check_checksums, internet_sum, match
 from scapy.layers.inet import ICMP, IP, UDP, fragment
 from talk import ask, check_outside
@@ -199,7 +199,7 @@ def test_any_order_by_hairpin(make_lab):
     """Between two internal hosts, and from inside to the machine itself at its external address."""
     lab = make_lab(offload=False)
     lab.meet()
-    lab.use(Bauta("50000-50009", "--filtering", "endpoint-independent"))
+    lab.use(Whole("50000-50009", "--filtering", "endpoint-independent"))
     _, server, external = flow(lab)
     receiver, service = lab.A2.udp(6000), lab.R.udp(6001)
     second_external = ask(receiver, server, (lab.B.address, 7000))

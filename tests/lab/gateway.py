@@ -56,9 +56,14 @@ class NftMasquerade:
 
 
 class Bauta:
-    """The gateway of this project: its daemon in R's namespace, and its command line."""
+    """The gateway of this project: its daemon in R's namespace, and its command line.
+
+    Without hairpin, unless a test says otherwise by its options or has a configuration file: the kernel takes as long to
+    judge that program as all the others, and most tests never send it a packet. `Whole` is as users start it.
+    """
 
     name = "bauta"
+    hairpin = "off"
 
     def __init__(self, ports=None, *options, dev="eth0", clock_factor=None, internal=(), keep=False, netns_exec=False):
         self.dev = dev
@@ -71,6 +76,8 @@ class Bauta:
             self.arguments += ["--clock-factor", str(clock_factor)]
         if keep:
             self.arguments.append("--keep")
+        if self.hairpin and not {"--hairpin", "-c"} & set(options):
+            self.arguments += ["--hairpin", self.hairpin]
         self.arguments += options
         self.clock_factor = clock_factor or 1
         self.keep = keep
@@ -228,6 +235,12 @@ class Bauta:
     def files(self):
         """Its lock and its socket of events."""
         return [str(path) for path in pathlib.Path("/run/bauta").glob(f"{self._name()}.*")]
+
+
+class Whole(Bauta):
+    """With everything that is there by default."""
+
+    hairpin = None
 
 
 class Watch:

@@ -10,7 +10,7 @@ import signal
 import socket
 
 import pytest
-from gateway import Bauta
+from gateway import Whole
 from lab import TunWire
 from packet import check_checksums, match, quoted
 from scapy.layers.inet import ICMP, IP, TCP, UDP, fragment
@@ -71,7 +71,7 @@ def counts(bauta, *reasons):
 
 
 def test_udp(lab):
-    bauta = lab.use(Bauta("50000-50009", *ANYBODY))
+    bauta = lab.use(Whole("50000-50009", *ANYBODY))
     a, external = mapped_udp(lab, lab.A, 5000)
     a2, external2 = mapped_udp(lab, lab.A2, 6000)
     lab.meet()
@@ -90,7 +90,7 @@ def test_udp(lab):
 
 def test_first_packet_makes_the_mapping(lab):
     """Who has spoken to nobody so far is seen under the endpoint that he will have toward others too."""
-    lab.use(Bauta("50000-50009", *ANYBODY))
+    lab.use(Whole("50000-50009", *ANYBODY))
     a2, external2 = mapped_udp(lab, lab.A2, 6000)
     with lab.A.udp(5000) as a, lab.B.udp(7000) as server:
         peer = ask(a, a2, external2)
@@ -99,7 +99,7 @@ def test_first_packet_makes_the_mapping(lab):
 
 
 def test_to_oneself(lab):
-    bauta = lab.use(Bauta("50000-50009"))
+    bauta = lab.use(Whole("50000-50009"))
     a, external = mapped_udp(lab, lab.A, 5000)
     a.sendto(b"me", external)
     assert a.recvfrom(100) == (b"me", external)
@@ -107,7 +107,7 @@ def test_to_oneself(lab):
 
 
 def test_to_another_socket_of_the_same_host(lab):
-    lab.use(Bauta("50000-50009", *ANYBODY))
+    lab.use(Whole("50000-50009", *ANYBODY))
     a, external = mapped_udp(lab, lab.A, 5000)
     other, other_external = mapped_udp(lab, lab.A, 5001)
     assert ask(other, a, external) == other_external
@@ -115,7 +115,7 @@ def test_to_another_socket_of_the_same_host(lab):
 
 def test_behind_a_router(make_lab):
     lab = make_lab(offload=False, inside_router=True)
-    lab.use(Bauta("50000-50009", *ANYBODY))
+    lab.use(Whole("50000-50009", *ANYBODY))
     a, external = mapped_udp(lab, lab.A, 5000)
     a2, external2 = mapped_udp(lab, lab.A2, 6000)
     assert ask(a, a2, external2) == external
@@ -124,7 +124,7 @@ def test_behind_a_router(make_lab):
 
 def test_tcp(lab):
     """A connects to A2's external endpoint: accept() says that A's external endpoint is the peer (RFC 5382 REQ-8a)."""
-    bauta = lab.use(Bauta("50000-50009", *ANYBODY))
+    bauta = lab.use(Whole("50000-50009", *ANYBODY))
     _, external2 = mapped_tcp(lab, lab.A2, 6000)
     _, external = mapped_tcp(lab, lab.A, 5000)
     server = lab.A2.listen(6000)
@@ -142,7 +142,7 @@ def test_tcp(lab):
 
 def test_simultaneous_open(lab):
     """With the usual filter, each has to call the other: whose SYN comes first is not let in, the other's is."""
-    bauta = lab.use(Bauta("50000-50009"))
+    bauta = lab.use(Whole("50000-50009"))
     _, external = mapped_tcp(lab, lab.A, 5000)
     _, external2 = mapped_tcp(lab, lab.A2, 6000)
     a, a2 = lab.A.tcp(5000), lab.A2.tcp(6000)
@@ -159,7 +159,7 @@ def test_simultaneous_open(lab):
 
 def test_ports_that_nobody_has_are_the_hosts(lab):
     """Its services answer on the external address too, whatever ports internal hosts have; and so does its stack."""
-    bauta = lab.use(Bauta("50000-50009", *ANYBODY))
+    bauta = lab.use(Whole("50000-50009", *ANYBODY))
     at_a = lab.capture(lab.A)
     a, _ = mapped_udp(lab, lab.A, 5000)
     with lab.R.udp(53, lab.R.external) as service:
@@ -178,7 +178,7 @@ def test_ports_that_nobody_has_are_the_hosts(lab):
 
 def test_host_keeps_a_connection_of_its_own(lab):
     """A socket of the host that is connected to the internal one has what comes for it, also if the port is mapped."""
-    lab.use(Bauta("50000-50009", *ANYBODY))
+    lab.use(Whole("50000-50009", *ANYBODY))
     a2, external2 = mapped_udp(lab, lab.A2, 6000)
     a = lab.A.udp(5000)
     own = lab.R.udp(external2[1], lab.R.external, remote=a.getsockname())
@@ -189,7 +189,7 @@ def test_host_keeps_a_connection_of_its_own(lab):
 
 def test_filter(lab):
     """Address-dependent: who has not sent to our address is not disturbed. His first packet to it changes that."""
-    bauta = lab.use(Bauta("50000-50009"))
+    bauta = lab.use(Whole("50000-50009"))
     a, external = mapped_udp(lab, lab.A, 5000)
     a2, external2 = mapped_udp(lab, lab.A2, 6000)
     at_a2 = lab.capture(lab.A2)
@@ -206,7 +206,7 @@ def test_filter(lab):
 
 
 def test_filter_by_address_and_port(lab):
-    bauta = lab.use(Bauta("50000-50009", "--filtering", "address-and-port-dependent"))
+    bauta = lab.use(Whole("50000-50009", "--filtering", "address-and-port-dependent"))
     a, external = mapped_udp(lab, lab.A, 5000)
     a2, external2 = mapped_udp(lab, lab.A2, 6000)
     a.sendto(b"knock", external2)
@@ -221,7 +221,7 @@ def test_filter_by_address_and_port(lab):
 def test_errors_are_hairpinned(lab):
     """A2's port is closed: A's socket hears of it, from the external address, about what it had sent (RFC 5508 REQ-7).
     """
-    bauta = lab.use(Bauta("50000-50009", *ANYBODY))
+    bauta = lab.use(Whole("50000-50009", *ANYBODY))
     a2, external2 = mapped_udp(lab, lab.A2, 6000)
     a2.close()
     at_a = lab.capture(lab.A)
@@ -240,7 +240,7 @@ def test_errors_are_hairpinned(lab):
 def test_error_of_a_router_on_the_way(make_lab):
     """Its own address is not told, only ours (RFC 5508 REQ-7a)."""
     lab = make_lab(offload=False, inside_router=True)
-    lab.use(Bauta("50000-50009", *ANYBODY))
+    lab.use(Whole("50000-50009", *ANYBODY))
     a, external = mapped_udp(lab, lab.A, 5000)
     a2, _ = mapped_udp(lab, lab.A2, 6000)
     a.close()
@@ -256,7 +256,7 @@ def test_error_of_a_router_on_the_way(make_lab):
 
 def test_hop_limit(lab):
     """We are a hop: a traceroute shows it, by the address that the sender knows us by (RFC 1812 §5.3.1)."""
-    bauta = lab.use(Bauta("50000-50009", *ANYBODY))
+    bauta = lab.use(Whole("50000-50009", *ANYBODY))
     _, external2 = mapped_udp(lab, lab.A2, 6000)
     at_a, at_a2 = lab.capture(lab.A), lab.capture(lab.A2)
     packet = IP(src=lab.A.address, dst=external2[0], ttl=1) / UDP(sport=5000, dport=external2[1]) / b"hop"
@@ -273,7 +273,7 @@ def test_hop_limit(lab):
 @pytest.mark.parametrize("how", [IP_PMTUDISC_DO, IP_PMTUDISC_DONT])
 def test_larger_than_the_way_back(lab, how):
     """The sender learns the MTU, also if the packet might be cut: who does not let others cut must not send more."""
-    bauta = lab.use(Bauta("50000-50009", *ANYBODY))
+    bauta = lab.use(Whole("50000-50009", *ANYBODY))
     a2, external2 = mapped_udp(lab, lab.A2, 6000)
     a = lab.A.udp(5000, remote=external2)
     a.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, how)
@@ -296,7 +296,7 @@ def test_larger_than_the_way_back(lab, how):
 
 def test_large_datagrams(lab):
     """In pieces, as the senders' kernels cut them, both ways."""
-    bauta = lab.use(Bauta("50000-50009", *ANYBODY))
+    bauta = lab.use(Whole("50000-50009", *ANYBODY))
     a, external = mapped_udp(lab, lab.A, 5000)
     a2, external2 = mapped_udp(lab, lab.A2, 6000)
     at_a, at_a2 = lab.capture(lab.A), lab.capture(lab.A2)
@@ -313,7 +313,7 @@ def test_large_datagrams(lab):
 
 def test_fragments_in_any_order(lab):
     """And from two senders with one identification, which their common address would mix up (RFC 6864 §5.3.1)."""
-    lab.use(Bauta("50000-50009", *ANYBODY))
+    lab.use(Whole("50000-50009", *ANYBODY))
     lab.A.ip("addr add 192.168.0.7/24 dev eth0")
     senders = [mapped_udp(lab, lab.A, 5000), mapped_udp(lab, lab.A, 5000, "192.168.0.7")]
     a2, external2 = mapped_udp(lab, lab.A2, 6000)
@@ -331,7 +331,7 @@ def test_fragments_in_any_order(lab):
 
 
 def test_no_way_back(lab):
-    bauta = lab.use(Bauta("50000-50009", *ANYBODY))
+    bauta = lab.use(Whole("50000-50009", *ANYBODY))
     _, external2 = mapped_udp(lab, lab.A2, 6000)
     lab.R.ip("route add unreachable 192.168.0.6/32")
     a = lab.A.udp(5000, remote=external2)
@@ -341,7 +341,7 @@ def test_no_way_back(lab):
 
 def test_no_port_is_told(lab):
     """A has no external endpoint, and gets none: it is refused as it would be toward others."""
-    bauta = lab.use(Bauta("50000", "--on-full", "refuse", *ANYBODY))
+    bauta = lab.use(Whole("50000", "--on-full", "refuse", *ANYBODY))
     _, external2 = mapped_udp(lab, lab.A2, 6000)
     a = lab.A.udp(5000, remote=external2)
     assert errno_of(a) == errno.EHOSTUNREACH
@@ -350,7 +350,7 @@ def test_no_port_is_told(lab):
 
 def test_forged_source(lab):
     """Our own address as the source: it could go round for ever (RFC 6146 §5.4)."""
-    bauta = lab.use(Bauta("50000-50009", *ANYBODY))
+    bauta = lab.use(Whole("50000-50009", *ANYBODY))
     _, external2 = mapped_udp(lab, lab.A2, 6000)
     at_a2 = lab.capture(lab.A2)
     lab.A.send(IP(src=lab.R.external, dst=external2[0]) / UDP(sport=50001, dport=external2[1]) / b"forged")
@@ -361,7 +361,7 @@ def test_forged_source(lab):
 
 def test_source_that_lives_elsewhere(lab):
     """A host in the name of one behind another interface: the stack judges that (rp_filter), and no session is made for it."""
-    bauta = lab.use(Bauta("50000-50009", *ANYBODY))
+    bauta = lab.use(Whole("50000-50009", *ANYBODY))
     add_interface(lab)
     wait_inside(bauta, "eth1", "eth2")
     a, external = mapped_udp(lab, lab.A, 5000)
@@ -378,7 +378,7 @@ def test_source_that_lives_elsewhere(lab):
 
 
 def test_who_is_not_internal(lab):
-    bauta = lab.use(Bauta("50000-50009", *ANYBODY, internal=["192.168.0.6/32"]))
+    bauta = lab.use(Whole("50000-50009", *ANYBODY, internal=["192.168.0.6/32"]))
     _, external2 = mapped_udp(lab, lab.A2, 6000)
     a = lab.A.udp(5000, remote=external2)
     assert errno_of(a) == errno.ECONNREFUSED
@@ -387,7 +387,7 @@ def test_who_is_not_internal(lab):
 
 def test_nobody_outside_is_disturbed(lab):
     """Bystanders' frames, seen in promiscuous mode, are not for us; nor is what comes for other addresses counted."""
-    bauta = lab.use(Bauta("50000-50009", *ANYBODY))
+    bauta = lab.use(Whole("50000-50009", *ANYBODY))
     a, external = mapped_udp(lab, lab.A, 5000)
     a2, external2 = mapped_udp(lab, lab.A2, 6000)
     lab.R.ip("link set eth1 promisc on")
@@ -401,7 +401,7 @@ def test_nobody_outside_is_disturbed(lab):
 def test_bulk(make_lab):
     """Segments that wait to be cut and summed up by a device, in both directions."""
     lab = make_lab()
-    bauta = lab.use(Bauta("50000-50009", *ANYBODY))
+    bauta = lab.use(Whole("50000-50009", *ANYBODY))
     _, external2 = mapped_tcp(lab, lab.A2, 6000)
     lab.A2.start("iperf3", "-s", "-1", "-p", "6000")
     lab.A2.wait_listening(6000)
@@ -431,7 +431,7 @@ def wait_inside(bauta, *names):
 
 
 def test_interfaces_come_and_go(lab):
-    bauta = lab.use(Bauta("50000-50009", *ANYBODY))
+    bauta = lab.use(Whole("50000-50009", *ANYBODY))
     assert bauta.status()["hairpin"] == ["eth1"]
     a, external = mapped_udp(lab, lab.A, 5000)
     add_interface(lab)
@@ -453,7 +453,7 @@ def test_interfaces_come_and_go(lab):
 
 def test_interface_without_link_header(lab):
     """A2 is behind a tunnel: to it, from it, to itself, and an answer to what is refused."""
-    bauta = lab.use(Bauta("50000-50009", *ANYBODY))
+    bauta = lab.use(Whole("50000-50009", *ANYBODY))
     with contextlib.closing(TunWire(lab.R, lab.A2, 1400, "tun0")):
         lab.R.ip("addr add 192.168.2.1/24 dev tun0")
         lab.A2.ip("addr add 192.168.2.6/24 dev tun0", "route replace default via 192.168.2.1 dev tun0")
@@ -485,7 +485,7 @@ def test_reload(lab, tmp_path):
     """SIGHUP: what the file says now is in force, and sessions stay."""
     file = tmp_path / "bauta.conf"
     file.write_text("filtering = endpoint-independent\n")
-    bauta = lab.use(Bauta("50000-50009", "-c", str(file)))
+    bauta = lab.use(Whole("50000-50009", "-c", str(file)))
     a, external = mapped_udp(lab, lab.A, 5000)
     a2, external2 = mapped_udp(lab, lab.A2, 6000)
     assert ask(a, a2, external2) == external
@@ -497,7 +497,7 @@ def test_reload(lab, tmp_path):
 
 
 def test_listed_interfaces(lab):
-    bauta = lab.use(Bauta("50000-50009", *ANYBODY, "--hairpin", "eth2"))
+    bauta = lab.use(Whole("50000-50009", *ANYBODY, "--hairpin", "eth2"))
     assert bauta.status()["hairpin"] == []
     until(lambda: "hairpin program to eth2: there is no such interface" in bauta.log, lambda: f"for a warning in {bauta.log}")
     a, _ = mapped_udp(lab, lab.A, 5000)
@@ -512,7 +512,7 @@ def test_listed_interfaces(lab):
 
 
 def test_off(lab):
-    bauta = lab.use(Bauta("50000-50009", *ANYBODY, "--hairpin", "off"))
+    bauta = lab.use(Whole("50000-50009", *ANYBODY, "--hairpin", "off"))
     assert bauta.status()["hairpin"] == []
     _, external2 = mapped_udp(lab, lab.A2, 6000)
     a = lab.A.udp(5000, remote=external2)
@@ -522,7 +522,7 @@ def test_off(lab):
 
 def test_outlives_the_daemon(lab):
     """Killed, it goes on; the next run takes it over, or away; `down` leaves nothing."""
-    bauta = lab.use(Bauta("50000-50009", *ANYBODY))
+    bauta = lab.use(Whole("50000-50009", *ANYBODY))
     a, external = mapped_udp(lab, lab.A, 5000)
     a2, external2 = mapped_udp(lab, lab.A2, 6000)
     bauta.kill()
@@ -547,7 +547,7 @@ def test_outlives_the_daemon(lab):
 
 def test_somebody_takes_the_program_away(lab):
     """As by `tc qdisc del dev eth1 clsact` on older kernels; here the interface leaves and comes back."""
-    bauta = lab.use(Bauta("50000-50009", *ANYBODY))
+    bauta = lab.use(Whole("50000-50009", *ANYBODY))
     lab.R.ip(f"link set eth1 netns {lab.B.netns}")
     wait_inside(bauta)
     lab.B.ip(f"link set eth1 netns {lab.R.netns}")
@@ -559,9 +559,9 @@ def test_two_gateways(lab):
     """Each has its own program at the interface inside, and takes only that away."""
     lab.R.ip("link add eth3 type veth peer name outside3", "addr add 203.0.113.1/24 dev eth3", "link set eth3 up",
              "link set outside3 up")
-    one = lab.use(Bauta("50000-50009", *ANYBODY))
+    one = lab.use(Whole("50000-50009", *ANYBODY))
     wait_inside(one, "eth1", "eth3", "outside3")
-    two = lab.use(Bauta("50000-50009", dev="eth3"))
+    two = lab.use(Whole("50000-50009", dev="eth3"))
     wait_inside(one, "eth1", "outside3")
     wait_inside(two, "eth1", "outside3")
     a, external = mapped_udp(lab, lab.A, 5000)
@@ -574,7 +574,7 @@ def test_two_gateways(lab):
 
 def test_crafted_tcp_is_not_let_through(lab):
     """A segment of no connection makes none at the other side: the host's RST tells its sender."""
-    bauta = lab.use(Bauta("50000-50009", *ANYBODY))
+    bauta = lab.use(Whole("50000-50009", *ANYBODY))
     _, external2 = mapped_tcp(lab, lab.A2, 6000)
     phantom = lab.phantom(lab.A, "192.168.0.77")
     at_a, at_a2 = lab.capture(lab.A), lab.capture(lab.A2)

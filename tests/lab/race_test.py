@@ -8,7 +8,7 @@ import signal
 import subprocess
 
 import pytest
-from gateway import Bauta
+from gateway import Whole
 from wait import until
 
 FIRST, LAST = 50000, 50015
@@ -79,7 +79,7 @@ def summary(process):
 def test_nobody_meets_on_a_tuple(lab, hammer):
     lab.meet()
     lab.R.sysctl("net.ipv4.ip_local_port_range", f"{FIRST} {LAST}")
-    bauta = lab.use(Bauta(f"{FIRST}-{LAST}", clock_factor=CLOCK_FACTOR))
+    bauta = lab.use(Whole(f"{FIRST}-{LAST}", clock_factor=CLOCK_FACTOR))
     books = Books(lab, bauta)
     server = lab.B.start(hammer, "serve", lab.B.address, 60000)
     lab.B.wait_listening(60000)

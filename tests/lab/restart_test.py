@@ -7,7 +7,7 @@ import signal
 import threading
 
 import pytest
-from gateway import BAUTA, Bauta
+from gateway import BAUTA, Bauta, Whole
 from packet import match
 from talk import accept, ask, chat, exchange, text
 from wait import until
@@ -111,7 +111,7 @@ def test_keep_leaves_the_data_plane_attached(lab):
 
 
 def test_restart_under_load_many_times(lab):
-    bauta = lab.use(Bauta(RANGE, keep=True))
+    bauta = lab.use(Whole(RANGE, keep=True))
     traffic = Traffic(lab)
     for number in range(4):
         if number % 2:

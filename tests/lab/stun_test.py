@@ -4,7 +4,7 @@
 import re
 
 import pytest
-from gateway import Bauta, NftMasquerade
+from gateway import Bauta, NftMasquerade, Whole
 from stun import Server, ask, ask_tcp, filtering, hear, mapping, request
 from wait import until
 
@@ -152,7 +152,7 @@ def crosses(sender, receiver, limit_s=0.4):
 @pytest.mark.parametrize("peer", ["A", "A2"])
 def test_hairpin(lab, server, options, at_once, after_both, peer):
     """RFC 5780 §3.4, to oneself and to another: each sees the other's external endpoint, and filters hold inside too."""
-    lab.use(Bauta(PORTS, *options))
+    lab.use(Whole(PORTS, *options))
     one, two = Client(lab.A, server), Client(lab.hosts[peer], server)
     assert crosses(one, two) == (one.mapped if at_once else None)
     assert crosses(two, one) == (two.mapped if after_both else None), "the other has sent to this one"
@@ -160,7 +160,7 @@ def test_hairpin(lab, server, options, at_once, after_both, peer):
 
 
 def test_hairpin_as_coturns_client_finds_it(lab, server):
-    lab.use(Bauta(PORTS, "--filtering", OPEN))
+    lab.use(Whole(PORTS, "--filtering", OPEN))
     text = lab.A.do("turnutils_natdiscovery", "-H", server.addresses[0], limit_s=20)
     assert "Received a request (maybe a successful hairpinning)" in text
 

@@ -7,7 +7,7 @@ import struct
 import time
 
 import pytest
-from gateway import Bauta
+from gateway import Bauta, Whole
 from packet import check_checksums, internet_sum, match
 from scapy.layers.inet import ICMP, IP, TCP
 from talk import accept, chat
@@ -119,7 +119,7 @@ def test_filter_that_refuses(lab):
 def test_syn_from_inside_by_hairpin(lab):
     """As if it came from outside: the filter of the other internal host refuses it, and it is refused late."""
     lab.meet()
-    bauta = lab.use(Bauta("50000-50009", clock_factor=10))
+    bauta = lab.use(Whole("50000-50009", clock_factor=10))
     server = lab.B.listen(7000)
     client = lab.A2.connect((lab.B.address, 7000))
     conn, peer = accept(client, server)
