@@ -61,7 +61,7 @@ static __always_inline enum port_space port_space(__u8 proto)
 }
 
 /* The number of the pool of an external address (header.pool_addr) and protocol, or INDEX_NONE. */
-SLOW_PATH __u32 pool_index(__be32 addr, __u8 proto)
+static __always_inline __u32 pool_index(__be32 addr, __u8 proto)
 {
 	struct header *header = platform_header();
 	__u32 num;
