@@ -7,6 +7,8 @@
 #include "frame.h"
 
 #define MAGIC bpf_htons(0xc4a2)
+#define FRAGMENT_BYTES 24
+#define FRAGMENT_IDS 0xffff
 #define ANYBODY 0x80000000u /* in the tag's number: whoever gets it may have it */
 
 char license_text[] SEC("license") = "GPL";
@@ -123,6 +125,22 @@ static __always_inline void write_tag(struct churn_frame *frame, __u32 session)
 	frame->session[1] = session >> 16;
 }
 
+/* Makes a fragment of a UDP packet: the first one of its datagram, or one behind it, which may be sent by another CPU, and before it.
+ * They are too short for the tag, and so nobody's at the sinks.
+ */
+static __always_inline void cut(struct churn_frame *frame, __u32 session, bool first)
+{
+	__u32 sum = frame->ip_source[0] + frame->ip_source[1] + frame->ip_destination[0] + frame->ip_destination[1];
+
+	frame->ip_length = bpf_htons(20 + FRAGMENT_BYTES);
+	frame->ip_id = session & FRAGMENT_IDS;
+	frame->ip_fragment = first ? bpf_htons(0x2000) : bpf_htons(FRAGMENT_BYTES / 8);
+	sum += frame->ip_version + frame->ip_length + frame->ip_id + frame->ip_fragment + frame->ip_ttl_protocol;
+	frame->ip_check = checksum_fold(sum);
+	frame->l4[2] = bpf_htons(2 * FRAGMENT_BYTES);
+	frame->l4[3] = 0;
+}
+
 static __always_inline struct churn_generator *generator_of(__u32 direction)
 {
 	__u32 number = bpf_get_smp_processor_id() * 2 + direction;
@@ -152,6 +170,8 @@ int generate_outbound(struct xdp_md *ctx)
 						 .dport = tuple.remote_port,
 						 .proto = tuple.proto,
 						 .tcp_flags = choose_flags(session, random) });
+	if (tuple.proto == IPPROTO_UDP && plan.mode == CHURN_ALL && session >= MAX_PROTECTED && !(random >> 12 & 31))
+		cut(frame, session, random >> 17 & 1);
 	self->sent++;
 	return bpf_redirect(inside.ifindex, 0);
 }

@@ -170,7 +170,8 @@ def streams_text(streams):
     if streams["streams"]:
         parts += ["", f"TCP streams of {streams['stream_s']} s (iperf3), and CPU time of both ends and ksoftirqd",
                   table(["GSO", "streams", "variant", "Gbit/s", "CPU ns per KiB", "Gbit/s: by plain", "by nft",
-                         "CPU: by plain", "by nft"], rows(streams["streams"], lambda entry: [offload(entry), entry["num"]], ("gbit", "cpu_ns")))]
+                         "CPU: by plain", "by nft"],
+                        rows(streams["streams"], lambda entry: [offload(entry), entry["num"]], ("gbit", "cpu_ns")))]
     if streams["latency"]:
         parts += ["", f"Question and answer over TCP, {streams['conversations']} conversations at once, beside a stream of "
                   f"{streams['load_mbit']} Mbit/s: microseconds",
