@@ -16,6 +16,7 @@
 #include "addr.h"
 #include "clock.h"
 #include "log.h"
+#include "pool.h"
 #include "session.h"
 #include "store.h"
 #include "table.h"
@@ -45,6 +46,8 @@ int sweep_open(struct sweep *ret_sweep, const struct dataplane *dataplane, struc
 	memset(sweep, 0, sizeof(*sweep));
 	sweep->dataplane = dataplane;
 	quota_sweep_init(&sweep->quotas, dataplane);
+	for (int i = 0; i < SWEEP_AHEAD; i++)
+		sweep->ahead[i] = INDEX_NONE;
 	sweep->expire.head.op = SWEEP_EXPIRE;
 	sweep->flush.head.op = SWEEP_FLUSH;
 	sweep->tick_ms = pass_ms / STEPS_PER_PASS;
@@ -107,61 +110,112 @@ static bool is_foreign(const struct sweep *sweep, __be32 external)
 	return !addr_is_own(config, external) && !sweep->keep_foreign;
 }
 
-/* No session expires sooner after the last packet than this. */
-static __u32 shortest_timeout(const struct config *config)
+/* No session of this protocol expires sooner after the last packet than this. */
+static __u32 shortest_timeout(const struct config *config, __u8 proto)
 {
-	__u32 shortest = config->timeout_s[0];
+	__u32 shortest = proto == IPPROTO_UDP ? config->timeout_s[TIMEOUT_UDP] : config->timeout_s[TIMEOUT_ICMP];
 
-	for (int i = 1; i <= TIMEOUT_ICMP; i++)
-		if (config->timeout_s[i] < shortest)
-			shortest = config->timeout_s[i];
+	if (proto == IPPROTO_TCP) {
+		shortest = config->timeout_s[TIMEOUT_TCP_OPENING];
+		for (int i = TIMEOUT_TCP_ESTABLISHED; i <= TIMEOUT_TCP_RESET; i++)
+			if (config->timeout_s[i] < shortest)
+				shortest = config->timeout_s[i];
+	}
 	for (__u32 i = 0; i < config->num_port_timeouts; i++)
-		if (config->port_timeout[i].timeout_s < shortest)
+		if (config->port_timeout[i].proto == proto && config->port_timeout[i].timeout_s < shortest)
 			shortest = config->port_timeout[i].timeout_s;
 	return shortest;
 }
 
-/* The program looks again, so this may be wrong, in either direction, when the entry changes meanwhile. */
-static bool is_due(const struct config *config, struct entry *entry, __u32 life, __u32 shortest_s)
+static void set_shortest(struct sweep *sweep)
 {
-	__u32 now = platform_now();
-	struct entry *twin;
+	const struct config *config = &sweep->dataplane->table.config;
+
+	sweep->shortest_s[SPACE_TCP] = shortest_timeout(config, IPPROTO_TCP);
+	sweep->shortest_s[SPACE_UDP] = shortest_timeout(config, IPPROTO_UDP);
+	sweep->shortest_s[SPACE_ICMP] = shortest_timeout(config, IPPROTO_ICMP);
+}
+
+/* Whether the session of this outbound entry, which has been idle for a while by itself, has expired. The program looks again, so
+ * this may be wrong, in either direction, when the entry changes meanwhile.
+ */
+static bool is_due(const struct config *config, struct entry *entry, __u32 life)
+{
+	struct entry *twin = store_entry(READ_ONCE(entry->twin));
 	__u32 twin_life;
 
-	if (life_phase(life) == PHASE_DYING)
-		return life_idle(life, now) >= 1;
-	/* The twin is another cache line: not for those that have just been busy. */
-	if (life_idle(life, now) < shortest_s)
-		return false;
-	twin = store_entry(READ_ONCE(entry->twin));
 	if (!twin)
 		return false;
 	twin_life = READ_ONCE(twin->life);
 	return life_phase(twin_life) == PHASE_DYING ||
-	       !session_expires(config, READ_ONCE(entry->proto), READ_ONCE(entry->dport), life, twin_life, now);
+	       !session_expires(config, READ_ONCE(entry->proto), READ_ONCE(entry->dport), life, twin_life,
+				platform_now());
 }
 
-static void look_at(struct sweep *sweep, __u32 index, __u32 shortest_s)
+/* Looks at the entry that was put aside SWEEP_AHEAD entries ago, of whatever it is by now. */
+static void look_at_oldest(struct sweep *sweep)
+{
+	__u32 index = sweep->ahead[sweep->num_ahead % SWEEP_AHEAD];
+	struct entry *entry = store_entry(index);
+	__u32 life;
+
+	if (!entry)
+		return;
+	life = READ_ONCE(entry->life);
+	if (life_phase(life) == PHASE_LIVE && !(READ_ONCE(entry->flags) & (ENTRY_INBOUND | ENTRY_MAPPING)) &&
+	    is_due(&sweep->dataplane->table.config, entry, life))
+		add_noted(sweep, &sweep->expire, index);
+}
+
+/* The twin is somewhere else in a table that no cache holds, and tens of nanoseconds away. So it is sent for, and the entry put
+ * aside until it has come.
+ */
+static void put_aside(struct sweep *sweep, struct entry *entry, __u32 index)
+{
+	struct entry *twin = store_entry(READ_ONCE(entry->twin));
+
+	if (twin)
+		__builtin_prefetch(twin);
+	look_at_oldest(sweep);
+	sweep->ahead[sweep->num_ahead++ % SWEEP_AHEAD] = index;
+}
+
+/* Looks at all that is put aside. */
+static void catch_up(struct sweep *sweep)
+{
+	for (int i = 0; i < SWEEP_AHEAD; i++) {
+		look_at_oldest(sweep);
+		sweep->ahead[sweep->num_ahead++ % SWEEP_AHEAD] = INDEX_NONE;
+	}
+}
+
+static void look_at(struct sweep *sweep, __u32 index)
 {
 	const struct config *config = &sweep->dataplane->table.config;
 	struct entry *entry = store_entry(index);
-	__u32 life = READ_ONCE(entry->life);
+	__u32 life = READ_ONCE(entry->life), idle_s;
+	__u8 flags = READ_ONCE(entry->flags);
 
-	if (!life_is_visible(life) || (READ_ONCE(entry->flags) & ENTRY_INBOUND))
+	if (!life_is_visible(life) || (flags & ENTRY_INBOUND) || ((flags & ENTRY_MAPPING) && READ_ONCE(entry->refs)))
 		return;
-	if ((READ_ONCE(entry->flags) & ENTRY_MAPPING) && READ_ONCE(entry->refs))
-		return;
-	if (is_foreign(sweep, READ_ONCE(entry->new_addr)))
+	idle_s = life_idle(life, platform_now());
+	if (is_foreign(sweep, READ_ONCE(entry->new_addr))) {
 		add_candidate(sweep, &sweep->flush, index);
-	else if (READ_ONCE(entry->flags) & ENTRY_MAPPING ? life_idle(life, platform_now()) >= config->rest_s
-							 : is_due(config, entry, life, shortest_s))
-		add_noted(sweep, &sweep->expire, index);
+	} else if (flags & ENTRY_MAPPING) {
+		if (idle_s >= config->rest_s)
+			add_noted(sweep, &sweep->expire, index);
+	} else if (life_phase(life) == PHASE_DYING) {
+		if (idle_s >= 1)
+			add_noted(sweep, &sweep->expire, index);
+	} else if (idle_s >= sweep->shortest_s[port_space(READ_ONCE(entry->proto))]) {
+		/* not for those that have just been busy */
+		put_aside(sweep, entry, index);
+	}
 }
 
 void sweep_step(struct sweep *sweep)
 {
 	const struct header *header = sweep->dataplane->table.header;
-	__u32 shortest_s = shortest_timeout(&sweep->dataplane->table.config);
 	__u32 num = table_num_entries();
 	__u32 pass_ms = choose_pass_ms(num, header->clock.factor);
 	__u64 end = sweep->cursor + (__u64)num * sweep->tick_ms / pass_ms + 1;
@@ -172,8 +226,10 @@ void sweep_step(struct sweep *sweep)
 		return;
 	}
 	platform.now = clock_now(&header->clock);
+	set_shortest(sweep);
 	while (sweep->cursor < num && sweep->cursor < end)
-		look_at(sweep, sweep->cursor++, shortest_s);
+		look_at(sweep, sweep->cursor++);
+	catch_up(sweep);
 	if (sweep->cursor == num)
 		sweep->cursor = 0;
 	send_batch(sweep, &sweep->expire);

@@ -11,11 +11,16 @@
 #include "farewell.h"
 #include "quota_sweep.h"
 
+#define SWEEP_AHEAD 32 /* entries whose twins are on their way from memory */
+
 struct sweep {
 	const struct dataplane *dataplane;
-	__u32 cursor;      /* the entry that comes next */
-	__u32 tick_ms;     /* how often sweep_step() wants to be called */
-	bool keep_foreign; /* while the interface is away: its addresses may come back with it */
+	__u32 cursor;                /* the entry that comes next */
+	__u32 tick_ms;               /* how often sweep_step() wants to be called */
+	bool keep_foreign;           /* while the interface is away: its addresses may come back with it */
+	__u32 shortest_s[NUM_SPACE]; /* time-outs */
+	__u32 ahead[SWEEP_AHEAD];    /* put aside until their twins have come; INDEX_NONE: nothing */
+	__u32 num_ahead;             /* ever */
 	struct quota_sweep quotas;
 	struct farewell farewell;
 	struct sweep_request expire;
