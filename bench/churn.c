@@ -387,8 +387,10 @@ static void print_fast(const struct instance *instance)
 	fast_read(instance, count);
 	for (int reason = FAST_UP_LINK; reason < FAST_LOST; reason++)
 		up += count[reason];
-	printf("\"fast\": {\"sent\": %llu, \"created\": %llu, \"up\": %llu, \"lost\": %llu}",
-	       count[FAST_OUTBOUND] + count[FAST_INBOUND], count[FAST_CREATED], up, count[FAST_LOST]);
+	printf("\"fast\": {\"sent\": %llu, \"created\": %llu, \"dropped\": %llu, \"up\": %llu, \"unwatched\": %llu, ",
+	       count[FAST_OUTBOUND] + count[FAST_INBOUND], count[FAST_CREATED], count[FAST_REFUSED], up,
+	       count[FAST_UP_UNWATCHED]);
+	printf("\"lost\": %llu}", count[FAST_LOST]);
 }
 
 static void do_table(const struct churner *churner)

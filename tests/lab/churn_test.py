@@ -8,8 +8,8 @@ import subprocess
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SECONDS = "1.3"
-CONFIGS = ("usual", "tight", "fast")
+SECONDS = "1"
+CONFIGS = ("usual", "tight", "fast", "fast-create")
 
 
 @pytest.fixture(scope="module")
