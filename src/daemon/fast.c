@@ -171,6 +171,10 @@ static void run(struct fast *fast, struct fast_ifaces *ifaces, struct fault *fau
 	if (fast->hooks.programs && write_map(fast, ifaces, fault))
 		fast_leave_out_all(ifaces, fault->text);
 	detach_others(fast, ifaces);
+	if (!takes_part(ifaces)) {
+		next_hops_close(fast->next_hops);
+		fast->next_hops = NULL;
+	}
 	fast_notes_write(&fast->notes, fast->dataplane->instance, ifaces, external);
 }
 

@@ -36,7 +36,7 @@ bool neighbour_parse(const struct nlmsghdr *message, struct neighbour *ret_neigh
 		else if (type == NDA_LLADDR && len == MAC_LEN)
 			memcpy(neighbour.mac, mnl_attr_get_payload(attr), len);
 		else if (type == NDA_FLAGS_EXT && len == sizeof(__u32))
-			neighbour.kept |= (mnl_attr_get_u32(attr) & NTF_EXT_MANAGED) != 0;
+			neighbour.kept |= mnl_attr_get_u32(attr) != 0; /* managed, and what newer kernels have */
 	}
 	if (!neighbour.addr)
 		return false;

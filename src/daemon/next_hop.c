@@ -14,6 +14,7 @@
 #include "next_hop.h"
 
 #include <errno.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
@@ -176,22 +177,29 @@ static void hear_neighbour(struct next_hops *hops, const struct neighbour *neigh
 		pace_hear(&hops->pace, now_ms);
 }
 
-/* A state that cannot be changed is not asked for again at once: the vigil counts it as asked. */
+/* News may wait unread, and somebody may have made it his own, or it may have answered. */
+static bool may_change(const struct next_hops *hops, const struct vigil *vigil, enum vigil_step step)
+{
+	struct neighbour neighbour = { .ifindex = vigil->neighbour.ifindex, .addr = vigil->neighbour.addr };
+
+	if (neighbour_read(hops->ask, &neighbour) || neighbour.kept || !neighbour_is_valid(&neighbour))
+		return false;
+	return step == VIGIL_ASK || !(neighbour.state & NUD_REACHABLE);
+}
+
+/* What could not be done counts as done: the next question comes soon enough. */
 static void step_vigils(struct next_hops *hops, __u64 now_ms)
 {
 	for (size_t i = 0; i < hops->num_vigils; i++) {
 		struct vigil *vigil = &hops->vigil[i];
+		enum vigil_step step = vigil_step(vigil, hops->num_vigils, now_ms);
 
-		switch (vigil_step(vigil, hops->num_vigils, now_ms)) {
-		case VIGIL_ASK:
+		if (step == VIGIL_WAIT || !may_change(hops, vigil, step))
+			continue;
+		if (step == VIGIL_ASK)
 			neighbour_ask(hops->ask, &vigil->neighbour);
-			break;
-		case VIGIL_GIVE_UP:
+		else
 			neighbour_give_up(hops->ask, &vigil->neighbour);
-			break;
-		case VIGIL_WAIT:
-			break;
-		}
 	}
 }
 

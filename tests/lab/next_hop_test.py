@@ -117,6 +117,7 @@ def test_routes_change(fast):
     lab = fast.lab
     ip = lab.R.ip
     assert fast.next_hops() == {lab.X.mac()}
+    ip(f"neigh replace {lab.A.address} lladdr {lab.A.mac()} dev eth1 nud permanent")
     shown = fast.bauta.json("show", "fast-path")["next_hops"]
     assert shown["remembered"] == 2 and shown["watched"], shown
     fast.change(ip, "route replace default via 192.0.2.253", by=lab.Y)
@@ -129,6 +130,7 @@ def test_routes_change(fast):
     ip("nexthop add id 1 via 192.0.2.254 dev eth0", "route replace default nhid 1")
     fast.change(ip, "nexthop replace id 1 via 192.0.2.253 dev eth0", by=lab.Y)
     assert fast.bauta.json("show", "fast-path")["next_hops"]["generation"] > shown["generation"] + 7
+    assert "PERMANENT" in lab.R.do("ip", "neigh", "show", lab.A.address)  # it is not ours to ask
 
 
 def test_a_neighbour_dies_and_another_takes_over(fast):
