@@ -27,11 +27,12 @@ static __always_inline void checksum_replace32(__u16 *checksum, __u32 from, __u3
 	checksum_replace16(checksum, from >> 16, to >> 16);
 }
 
+/* Of a sum of less than 2^48. */
 static __always_inline __u16 checksum_fold64(__u64 sum)
 {
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	return checksum_fold((sum & 0xffff) + (sum >> 16));
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (sum & 0xffff) + (sum >> 16);
 }
 
 /* Sum of an IPv4 header of `num_words` 32-bit words, 5 to 15, that starts at `header`; 0xffff when its checksum is
