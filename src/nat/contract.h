@@ -101,14 +101,19 @@ struct entry {
 	};
 	union {
 		struct {
-			__be16 sport;
-			__be16 dport;
+			union {
+				struct {
+					__be16 sport;
+					__be16 dport;
+				};
+				__u32 ports;
+			};
+			__u8 proto;
+			__u8 flags; /* enum entry_flag */
+			__be16 new_port;
 		};
-		__u32 ports;
+		__u64 rest; /* of the key, and what stands beside it: to read at once */
 	};
-	__u8 proto;
-	__u8 flags; /* enum entry_flag */
-	__be16 new_port;
 	__be32 new_addr;
 	__u32 twin; /* index of the other direction's entry */
 	union {
