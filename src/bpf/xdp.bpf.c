@@ -13,6 +13,7 @@
 #include "fast_create.h"
 #include "fast_frame.h"
 #include "fast_mss.h"
+#include "fast_plain.h"
 #include "fast_stage.h"
 #include "hop.h"
 #include "next_hop.h"
@@ -44,8 +45,8 @@ static __always_inline enum fast_reason find_way(struct xdp_md *ctx, const struc
 	return reason;
 }
 
-SEC("xdp")
-int bauta_xdp(struct xdp_md *ctx)
+/* What is not plain, as far as one stage goes. */
+static __always_inline int general_go(struct xdp_md *ctx)
 {
 	struct passage passage = {};
 	struct decision decision = {};
@@ -97,6 +98,14 @@ int bauta_xdp(struct xdp_md *ctx)
 		return count(FAST_LOST, XDP_DROP);
 	store_touch(&found, pkt.tcp_flags);
 	return XDP_REDIRECT;
+}
+
+SEC("xdp")
+int bauta_xdp(struct xdp_md *ctx)
+{
+	int action = plain_go(ctx);
+
+	return action == PLAIN_LEFT ? general_go(ctx) : action;
 }
 
 /* Asks the kernel for the way of a packet whose session is not known yet, or that begins it anew. */
