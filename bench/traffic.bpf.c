@@ -13,15 +13,16 @@ const volatile struct side outside;
 
 struct generator generator;
 __u32 learning;
+__be16 external_address[2]; /* that sessions are seen as; zero: they keep their own */
 __u32 capture_wanted;
 __u32 captured;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, MAX_SESSIONS);
+	__uint(max_entries, MAX_SESSIONS / LEARNED_PORTS);
 	__type(key, __u32);
-	__type(value, struct learned);
+	__type(value, struct learned_ports);
 } learned SEC(".maps");
 
 struct {
@@ -90,7 +91,8 @@ int generate_inbound(struct xdp_md *ctx)
 {
 	struct frame *frame = (void *)(long)ctx->data;
 	__u32 session = session_next();
-	struct learned *external = bpf_map_lookup_elem(&learned, &session);
+	__u32 group = session / LEARNED_PORTS;
+	struct learned_ports *external = bpf_map_lookup_elem(&learned, &group);
 
 	if ((void *)(frame + 1) > (void *)(long)ctx->data_end || !external)
 		return XDP_ABORTED;
@@ -98,9 +100,9 @@ int generate_inbound(struct xdp_md *ctx)
 	write_tag(frame, session);
 	write_link(frame, &outside);
 	copy_address(frame->ip_source, frame->remote_address);
-	copy_address(frame->ip_destination, external->address);
+	copy_address(frame->ip_destination, external_address[0] ? external_address : frame->internal_address);
 	frame->udp_source = frame->remote_port;
-	frame->udp_destination = external->port;
+	frame->udp_destination = external->port[session % LEARNED_PORTS];
 	write_headers(frame, generator.frame_bytes);
 	generator.sent++;
 	return bpf_redirect(outside.ifindex, 0);
@@ -151,12 +153,14 @@ int sink_outside(struct xdp_md *ctx)
 		return XDP_PASS;
 	if (learning) {
 		__u32 session = frame->session[0] | (__u32)frame->session[1] << 16;
-		struct learned *entry = bpf_map_lookup_elem(&learned, &session);
+		__u32 group = session / LEARNED_PORTS;
+		struct learned_ports *external = bpf_map_lookup_elem(&learned, &group);
 
-		if (entry) {
-			copy_address(entry->address, frame->ip_source);
-			entry->port = frame->udp_source;
-		}
+		if (external)
+			external->port[session % LEARNED_PORTS] = frame->udp_source;
+		if (frame->ip_source[0] != frame->internal_address[0] ||
+		    frame->ip_source[1] != frame->internal_address[1])
+			copy_address(external_address, frame->ip_source);
 	}
 	return XDP_DROP;
 }

@@ -3,6 +3,7 @@
  * Drives the generator and the sinks of one set of namespaces: commands on stdin, one JSON object a line on stdout.
  *
  *   create SESSIONS                        every session once, outbound; the sink learns their external endpoints
+ *   visit DIRECTION SESSIONS BYTES         every session once
  *   run DIRECTION SESSIONS BYTES MSEC      sessions in random order, frames of so many bytes, for so long
  *   capture DIRECTION SESSIONS BYTES FILE  a few thousand frames in random order; those that reach the sink go to FILE (pcap)
  *
@@ -53,7 +54,7 @@ struct bench {
 	struct traffic *skel;
 	struct namespace inside;
 	struct namespace outside;
-	struct learned *learned;
+	__be16 *learned; /* an external port for each session */
 	int cpu;
 	int softirqd; /* fd of the schedstat of the CPU's ksoftirqd */
 };
@@ -294,22 +295,20 @@ static __u32 learned_count(const struct bench *bench, __u32 num_sessions)
 	__u32 num_learned = 0;
 
 	for (__u32 i = 0; i < num_sessions; i++)
-		num_learned += bench->learned[i].port != 0;
+		num_learned += bench->learned[i] != 0;
 	return num_learned;
 }
 
-/* Session 0 goes round and round until the run is in full swing, then all sessions follow. */
-static void do_create(const struct bench *bench, __u32 num_sessions)
+/* Session 0 goes round and round until the run is in full swing, then all sessions follow, each once. */
+static void do_each_once(const struct bench *bench, const char *direction, __u32 num_sessions, __u32 frame_bytes)
 {
 	struct generator *generator = &bench->skel->bss->generator;
 	__u64 before = count_read(bench, SINK_DELIVERED);
 	struct clocks from, to;
 	struct run run;
 
-	memset(bench->learned, 0, num_sessions * sizeof(*bench->learned));
-	generator_set(bench, num_sessions, MIN_FRAME, ORDER_FIRST);
-	bench->skel->bss->learning = 1;
-	run_start(bench, "outbound", ENDLESS_FRAMES, &run);
+	generator_set(bench, num_sessions, frame_bytes, ORDER_FIRST);
+	run_start(bench, direction, ENDLESS_FRAMES, &run);
 	run_warm(&run);
 	clocks_read(&run, &from);
 	__atomic_store_n(&generator->order, ORDER_EACH_ONCE, __ATOMIC_RELAXED);
@@ -319,9 +318,22 @@ static void do_create(const struct bench *bench, __u32 num_sessions)
 	       clock_read(CLOCK_MONOTONIC) - from.wall_ns < CREATE_LIMIT_NS);
 	clocks_read(&run, &to);
 	printf("{\"lost\": %llu, ", run_stop(&run, before));
-	bench->skel->bss->learning = 0;
 	print_difference(&from, &to);
+}
+
+static void do_create(const struct bench *bench, __u32 num_sessions)
+{
+	memset(bench->learned, 0, num_sessions * sizeof(*bench->learned));
+	bench->skel->bss->learning = 1;
+	do_each_once(bench, "outbound", num_sessions, MIN_FRAME);
+	bench->skel->bss->learning = 0;
 	printf(", \"learned\": %u}\n", learned_count(bench, num_sessions));
+}
+
+static void do_visit(const struct bench *bench, const char *direction, __u32 num_sessions, __u32 frame_bytes)
+{
+	do_each_once(bench, direction, num_sessions, frame_bytes);
+	puts("}");
 }
 
 static void do_run(const struct bench *bench, const char *direction, __u32 num_sessions, __u32 frame_bytes, __u32 msec)
@@ -383,16 +395,18 @@ static void command_do(const struct bench *bench, const char *line)
 {
 	char direction[16], path[1024];
 	__u32 num_sessions, msec, frame_bytes = MIN_FRAME;
-	enum { NONE, CREATE, RUN, CAPTURE } command = NONE;
+	enum { NONE, CREATE, VISIT, RUN, CAPTURE } command = NONE;
 
 	if (sscanf(line, "create %u", &num_sessions) == 1)
 		command = CREATE;
+	else if (sscanf(line, "visit %15s %u %u", direction, &num_sessions, &frame_bytes) == 3)
+		command = VISIT;
 	else if (sscanf(line, "run %15s %u %u %u", direction, &num_sessions, &frame_bytes, &msec) == 4)
 		command = RUN;
 	else if (sscanf(line, "capture %15s %u %u %1023s", direction, &num_sessions, &frame_bytes, path) == 4)
 		command = CAPTURE;
 	if (command == NONE)
-		side_die("cannot understand \"%s\": create, run or capture, as traffic.c says", line);
+		side_die("cannot understand \"%s\": create, visit, run or capture, as traffic.c says", line);
 	if (num_sessions == 0 || num_sessions > MAX_SESSIONS || num_sessions & (num_sessions - 1))
 		side_die("%u sessions: a power of two up to %u", num_sessions, MAX_SESSIONS);
 	if (frame_bytes < MIN_FRAME || frame_bytes > MAX_FRAME)
@@ -400,6 +414,8 @@ static void command_do(const struct bench *bench, const char *line)
 
 	if (command == CREATE)
 		do_create(bench, num_sessions);
+	else if (command == VISIT)
+		do_visit(bench, direction, num_sessions, frame_bytes);
 	else if (command == RUN)
 		do_run(bench, direction, num_sessions, frame_bytes, msec);
 	else
@@ -430,7 +446,7 @@ static void bench_open(char **argument, struct bench *ret_bench)
 	skel->links.sink_inside = side_attach(&ret_bench->inside, skel->progs.sink_inside, inside.ifindex);
 	skel->links.sink_outside = side_attach(&ret_bench->outside, skel->progs.sink_outside, outside.ifindex);
 
-	ret_bench->learned = mmap(NULL, MAX_SESSIONS * sizeof(struct learned), PROT_READ | PROT_WRITE, MAP_SHARED,
+	ret_bench->learned = mmap(NULL, MAX_SESSIONS * sizeof(*ret_bench->learned), PROT_READ | PROT_WRITE, MAP_SHARED,
 				  bpf_map__fd(skel->maps.learned), 0);
 	if (ret_bench->learned == MAP_FAILED)
 		side_die("cannot map the table of learned endpoints: %s", strerror(errno));

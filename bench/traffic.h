@@ -24,6 +24,16 @@
 #define FIRST_PORT 1024
 #define NUM_PORTS 64512
 
+/* The external ports of so many sessions side by side, as the sink outside saw them; 0: nothing seen yet. Two bytes a session, so
+ * that what the generator has to read takes little of the caches from what is measured. The address is one for all.
+ */
+#define LEARNED_PORTS 4
+
+struct learned_ports {
+	__be16 port[LEARNED_PORTS];
+};
+_Static_assert(sizeof(struct learned_ports) == 8, "what an array map holds without gaps");
+
 enum order {
 	ORDER_FIRST,     /* session 0, always */
 	ORDER_EACH_ONCE, /* all sessions, scattered, none twice before every other had its turn */
