@@ -15,6 +15,7 @@
 
 #include "fast_hook.h"
 #include "offload.h"
+#include "xdp_attach.h"
 #include "xdp_feature.h"
 
 /* What most drivers take that want a packet in one page: 4096 less headers and what the kernel keeps beside it. */
@@ -152,6 +153,7 @@ static void check(enum interfaces_mode mode, const struct instance *own, const s
 		  struct fast_iface *iface)
 {
 	const struct fast_iface *carrier = iface->carrier, *rival;
+	char name[XDP_PROGRAM_NAME];
 
 	iface->takes_part = true;
 	if (!carrier) {
@@ -179,9 +181,10 @@ static void check(enum interfaces_mode mode, const struct instance *own, const s
 		;
 	} else if (carrier->xdp && carrier->xdp != fast_hook_program(own, carrier->ifindex)) {
 		refuse(iface,
-		       "an XDP program that is not ours is attached to %s (id %u), and is not replaced; `ip link set "
-		       "dev %s xdp off` takes it away, if nobody needs it",
-		       carrier->name, carrier->xdp, carrier->name);
+		       "an XDP program that is not ours is attached to %s (id %u, \"%s\"), and is not replaced; `ip "
+		       "link set dev "
+		       "%s xdp off` takes it away, if nobody needs it",
+		       carrier->name, carrier->xdp, xdp_program_name(carrier->xdp, name), carrier->name);
 		iface->worth_saying = true;
 	} else if ((rival = find_rival(ifaces, iface))) {
 		refuse(iface,

@@ -19,6 +19,7 @@
 #include <bpf/libbpf.h>
 
 #include "bpf/xdp.skel.h"
+#include "xdp_attach.h"
 
 #define PIN "fast-"
 #define PIN_NAME 32
@@ -118,7 +119,7 @@ int fast_hooks_load(struct fast_hooks *hooks, __u32 external, struct fault *faul
 				 err == -EPERM || err == -EACCES ? "CAP_BPF and CAP_NET_ADMIN would be needed, and a "
 								   "verifier that agrees (BAUTA_DEBUG=1 shows "
 								   "what it says)"
-				 : err == -ENOMEM ? "more memory would be needed (maps of 2 MB, and RLIMIT_MEMLOCK)"
+				 : err == -ENOMEM ? "more memory would be needed, or a higher limit of the cgroup"
 						  : "BAUTA_DEBUG=1 shows what the kernel says");
 	fast_hooks_close(hooks);
 	hooks->programs = programs;
@@ -230,37 +231,6 @@ int fast_hook_list(const struct instance *instance, __u32 **ret_ifindex)
 
 /* ---- attaching ------------------------------------------------------------------------------------------------ */
 
-static char kernels_words[200];
-
-static int take_words(enum libbpf_print_level level, const char *format, va_list args)
-{
-	char line[sizeof(kernels_words)];
-	const char *words;
-
-	if (level != LIBBPF_WARN)
-		return 0;
-	vsnprintf(line, sizeof(line), format, args);
-	words = strstr(line, "error message: ");
-	if (!words)
-		return 0;
-	words += strlen("error message: ");
-	snprintf(kernels_words, sizeof(kernels_words), "%.*s", (int)strcspn(words, "\n"), words);
-	return 0;
-}
-
-/* A link is refused by a number alone; the old way to attach says why. Should it succeed, it is undone. */
-static const char *ask_why(__u32 ifindex, int program)
-{
-	libbpf_print_fn_t before = libbpf_set_print(take_words);
-	const __u32 flags = XDP_FLAGS_DRV_MODE | XDP_FLAGS_UPDATE_IF_NOEXIST;
-
-	kernels_words[0] = '\0';
-	if (!bpf_xdp_attach(ifindex, program, flags, NULL))
-		bpf_xdp_detach(ifindex, XDP_FLAGS_DRV_MODE, NULL);
-	libbpf_set_print(before);
-	return kernels_words;
-}
-
 static int make_link(const struct instance *instance, __u32 ifindex, int program)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = XDP_FLAGS_DRV_MODE);
@@ -289,7 +259,7 @@ int fast_hook_attach(const struct fast_hooks *hooks, __u32 ifindex, struct fault
 	int program = bpf_program__fd(hooks->programs->progs.bauta_xdp), err = 0;
 	__u32 before = 0;
 	int link = open_link(hooks->instance, ifindex, &before);
-	const char *words;
+	char words[200];
 
 	if (link >= 0) {
 		if (before != id_of(program))
@@ -300,8 +270,8 @@ int fast_hook_attach(const struct fast_hooks *hooks, __u32 ifindex, struct fault
 	err = make_link(hooks->instance, ifindex, program);
 	if (!err)
 		return 0;
-	words = ask_why(ifindex, program);
-	return *words ? fault_set(fault, -err, "%s", words) : fault_set(fault, -err, "%s", strerror(-err));
+	xdp_attach_ask(ifindex, program, words, sizeof(words));
+	return fault_set(fault, -err, "%s", *words ? words : strerror(-err));
 }
 
 void fast_hook_detach(const struct instance *instance, __u32 ifindex)

@@ -120,6 +120,21 @@ static void warn_of_tracking(const struct instance *instance)
 		fclose(file);
 }
 
+/* Before Linux 6.3 only their frames show whether drivers take them. */
+static void say_who_is_believed(const struct instance *instance, const struct fast_ifaces *ifaces)
+{
+	for (size_t i = 0; i < ifaces->num; i++) {
+		const struct fast_iface *iface = &ifaces->at[i];
+
+		if (!iface->runs || iface->knows_features)
+			continue;
+		log_info("%s: fast path: this kernel does not tell whether %s takes redirected frames; it is believed "
+			 "to, "
+			 "because it is listed: show fast-path counts under \"lost\" what it does not take",
+			 instance->iface, iface->name);
+	}
+}
+
 void fast_notes_tell(const struct instance *instance, const struct fast_ifaces *ifaces, bool first)
 {
 	char names[200] = "";
@@ -130,6 +145,7 @@ void fast_notes_tell(const struct instance *instance, const struct fast_ifaces *
 			len += snprintf(names + len, sizeof(names) - len, "%s%s", len ? ", " : "", ifaces->at[i].name);
 	if (len) {
 		log_info("%s: fast path: %s run xdp", instance->iface, names);
+		say_who_is_believed(instance, ifaces);
 		warn_of_tracking(instance);
 	} else if (!first) {
 		log_info("%s: fast path: no interface runs xdp any more", instance->iface);

@@ -203,7 +203,7 @@ def test_somebody_elses_program_stays(lab):
     theirs = programs(lab)
     bauta = gateway(lab)
     (line,) = [line for line in bauta.log.splitlines() if "eth1 stays on tc" in line]
-    assert f"not ours is attached to eth1 (id {theirs['eth1']})" in line and "ip link set dev eth1 xdp off" in line
+    assert f'not ours is attached to eth1 (id {theirs["eth1"]}, "somebody")' in line and "ip link set dev eth1 xdp off" in line
     assert programs(lab) == theirs
     assert exchange(lab)[0] == lab.R.external
     other.close()

@@ -29,7 +29,8 @@ class XdpPass:
 
     def __init__(self, host, dev):
         code, license_text = ctypes.create_string_buffer(CODE), ctypes.create_string_buffer(b"GPL")
-        load = struct.pack("=IIQQ", PROG_TYPE_XDP, 2, ctypes.addressof(code), ctypes.addressof(license_text))
+        load = struct.pack("=IIQQIIQII16s", PROG_TYPE_XDP, 2, ctypes.addressof(code), ctypes.addressof(license_text),
+                           0, 0, 0, 0, 0, b"somebody")
         program = _bpf(BPF_PROG_LOAD, load)
         with host.inside():
             ifindex = socket.if_nametoindex(dev)

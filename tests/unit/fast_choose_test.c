@@ -179,7 +179,7 @@ static void foreign_program(void **state)
 	(void)state;
 	ifaces.at[1].xdp = 4711;
 	assert_int_equal(fast_choose(&dataplane, &ifaces), 0);
-	assert_stays("lan", "(id 4711), and is not replaced");
+	assert_stays("lan", "(id 4711, \"\"), and is not replaced");
 	assert_true(chosen("lan")->worth_saying);
 }
 
