@@ -416,21 +416,20 @@ static void begin_behind_records(struct next_hops *hops)
 
 static int open_all(struct next_hops *hops, struct event_base *base, int map)
 {
+	void *records;
 	int err = listen_to_news(hops);
 
 	if (!err)
 		err = netlink_open(NETLINK_ROUTE, &hops->ask);
 	if (err)
 		return err;
+	records = mmap(NULL, RECORDS_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
+	if (records != MAP_FAILED)
+		hops->records = records;
 	hops->vigil = calloc(NUM_NEXT_HOP, sizeof(*hops->vigil));
-	hops->records = mmap(NULL, RECORDS_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
-	if (hops->records == MAP_FAILED) {
-		hops->records = NULL;
-		return -errno;
-	}
 	hops->timer = event_new(base, -1, EV_TIMEOUT, turn, hops);
 	hops->heard = event_new(base, mnl_socket_get_fd(hops->news), EV_READ | EV_PERSIST, turn, hops);
-	return hops->vigil && hops->timer && hops->heard ? 0 : -ENOMEM;
+	return hops->records && hops->vigil && hops->timer && hops->heard ? 0 : -ENOMEM;
 }
 
 int next_hops_open(struct event_base *base, const struct dataplane *dataplane, int map, struct next_hops **ret_hops,
