@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A stream of numbered datagrams from one host to another, each sent back: how many were lost, and for how long nothing came."""
+"""A stream of numbered datagrams, each sent back by the far host: how many were lost, and for how long none came."""
 
 import socket
 import threading
@@ -56,7 +56,8 @@ class Stream:
         first = self._num_sent
 
         def flows():
-            return sum(number >= first for number, _ in self._arrivals[-2 * num :]) >= num
+            recent = list(self._arrivals)
+            return sum(number >= first for number, _ in recent) >= num
 
         until(flows, "for datagrams to come back", limit_s)
 
