@@ -23,6 +23,7 @@
 
 #define PIN "fast-"
 #define PIN_NAME 32
+#define STAGES "fast_stages" /* the map of fast_stage.h */
 
 /* ---- loading -------------------------------------------------------------------------------------------------- */
 
@@ -52,7 +53,18 @@ static int reuse_pinned(const struct instance *instance, struct bpf_map *map)
 	return err;
 }
 
-static int reuse_maps(const struct fast_hooks *hooks, const struct bpf_object *object)
+/* Loading fills it, so that of programs which are not attached yet must not be that of those which are. */
+static bool is_stages(const struct bpf_map *map)
+{
+	return strcmp(bpf_map__name(map), STAGES) == 0;
+}
+
+enum load {
+	LOAD_HERE, /* programs for the store that is there */
+	LOAD_NEXT, /* for one that is to take its place */
+};
+
+static int reuse_maps(const struct fast_hooks *hooks, const struct bpf_object *object, enum load which)
 {
 	struct bpf_map *map;
 	int err = 0;
@@ -61,7 +73,7 @@ static int reuse_maps(const struct fast_hooks *hooks, const struct bpf_object *o
 		int fd = bpf_object__find_map_fd_by_name(hooks->tc, bpf_map__name(map));
 
 		/* constants are each object's own */
-		if (err || bpf_map__is_internal(map))
+		if (err || bpf_map__is_internal(map) || (which == LOAD_NEXT && is_stages(map)))
 			continue;
 		err = fd >= 0 ? bpf_map__reuse_fd(map, fd) : reuse_pinned(hooks->instance, map);
 	}
@@ -86,7 +98,7 @@ static int pin_maps(const struct fast_hooks *hooks, const struct bpf_object *obj
 	return err;
 }
 
-static int load(const struct fast_hooks *hooks, __u32 external, struct xdp **ret_programs)
+static int load(const struct fast_hooks *hooks, __u32 external, enum load which, struct xdp **ret_programs)
 {
 	struct xdp *programs = xdp__open();
 	int err;
@@ -96,7 +108,7 @@ static int load(const struct fast_hooks *hooks, __u32 external, struct xdp **ret
 	memcpy((void *)&programs->rodata->shape, hooks->shape, sizeof(*hooks->shape));
 	*(__u64 *)&programs->rodata->clock_mult = hooks->header->clock.mult;
 	*(__u32 *)&programs->rodata->external_ifindex = external;
-	err = reuse_maps(hooks, programs->obj);
+	err = reuse_maps(hooks, programs->obj, which);
 	if (!err)
 		err = xdp__load(programs);
 	if (!err)
@@ -108,12 +120,12 @@ static int load(const struct fast_hooks *hooks, __u32 external, struct xdp **ret
 	return err;
 }
 
-int fast_hooks_load(struct fast_hooks *hooks, __u32 external, struct fault *fault)
+static int load_or_explain(struct fast_hooks *hooks, __u32 external, enum load which, struct fault *fault)
 {
 	struct xdp *programs = NULL;
 	int err;
 
-	err = load(hooks, external, &programs);
+	err = load(hooks, external, which, &programs);
 	if (err)
 		return fault_set(fault, -err, "the XDP program could not be loaded: %s; %s", strerror(-err),
 				 err == -EPERM || err == -EACCES ? "CAP_BPF and CAP_NET_ADMIN would be needed, and a "
@@ -127,16 +139,33 @@ int fast_hooks_load(struct fast_hooks *hooks, __u32 external, struct fault *faul
 	return 0;
 }
 
+int fast_hooks_load(struct fast_hooks *hooks, __u32 external, struct fault *fault)
+{
+	return load_or_explain(hooks, external, LOAD_HERE, fault);
+}
+
 int fast_hooks_load_next(const struct fast_hooks *hooks, const struct bpf_object *tc, const struct store_shape *shape,
 			 struct fast_hooks *ret_next, struct fault *fault)
 {
 	struct fast_hooks next = { .instance = hooks->instance, .tc = tc, .header = hooks->header, .shape = shape };
-	int err = hooks->programs ? fast_hooks_load(&next, hooks->external, fault) : 0;
+	int err = hooks->programs ? load_or_explain(&next, hooks->external, LOAD_NEXT, fault) : 0;
 
 	next.external = hooks->external;
 	if (!err)
 		*ret_next = next;
 	return err;
+}
+
+/* Without its pin the array would be emptied when this process ends. */
+static void pin_stages(const struct fast_hooks *hooks)
+{
+	char path[PIN_PATH], beside[PIN_PATH];
+
+	instance_pin(hooks->instance, STAGES, path);
+	instance_pin(hooks->instance, STAGES "-next", beside);
+	unlink(beside);
+	if (!bpf_obj_pin(fast_hooks_map(hooks, STAGES), beside))
+		rename(beside, path);
 }
 
 void fast_hooks_exchange(struct fast_hooks *hooks, const struct fast_hooks *next)
@@ -149,6 +178,8 @@ void fast_hooks_exchange(struct fast_hooks *hooks, const struct fast_hooks *next
 			fast_hook_detach(next->instance, ifindex[i]); /* fast_follow() tries again */
 	if (num > 0)
 		free(ifindex);
+	if (next->programs)
+		pin_stages(next);
 	fast_hooks_close(hooks);
 	*hooks = *next;
 }

@@ -26,7 +26,8 @@
 #define STASH_SHARE 64
 #define MAX_SESSIONS (1u << 28) /* an index has 32 bits */
 
-/* Of the memory that is available, in percent, what a table may take. */
+/* Bytes that loading the programs takes, and the other maps; and of what is left then, in percent, what a table may take. */
+#define MEMORY_BESIDE (32ull << 20)
 #define MEMORY_SHARE 80
 
 /* ---- size ----------------------------------------------------------------------------------------------------- */
@@ -113,7 +114,7 @@ static int check_memory(const struct store_shape *shape, __u64 beside, struct fa
 	char why[MEMORY_LIMIT + 128] = "are available";
 
 	memory_read(&memory);
-	most = memory.bytes / 100 * MEMORY_SHARE;
+	most = memory.bytes > MEMORY_BESIDE ? (memory.bytes - MEMORY_BESIDE) / 100 * MEMORY_SHARE : 0;
 	if (!memory.bytes || bytes + beside <= most)
 		return 0;
 	if (memory.limit[0])
