@@ -170,7 +170,8 @@ int generate_outbound(struct xdp_md *ctx)
 						 .dport = tuple.remote_port,
 						 .proto = tuple.proto,
 						 .tcp_flags = choose_flags(session, random) });
-	if (tuple.proto == IPPROTO_UDP && plan.mode == CHURN_ALL && session >= MAX_PROTECTED && !(random >> 12 & 31))
+	if (plan.fragments && tuple.proto == IPPROTO_UDP && plan.mode == CHURN_ALL && session >= MAX_PROTECTED &&
+	    !(random >> 12 & 31))
 		cut(frame, session, random >> 17 & 1);
 	self->sent++;
 	return bpf_redirect(inside.ifindex, 0);

@@ -2,7 +2,7 @@
 /* Sends packets of the same sessions on several CPUs at once through a gateway, and says what became of them: commands on
  * stdin, one JSON object a line on stdout.
  *
- *   plan MODE WINDOW NARROW REVISIT PACKETS REPLIES EXPECTED-MS
+ *   plan MODE WINDOW NARROW REVISIT PACKETS REPLIES EXPECTED-MS FRAGMENTS
  *                                 what the next runs send: struct churn_plan; MODE: steady, keep, all; of what comes out
  *                                 one in REPLIES is answered, a power of two, or nothing (0)
  *   run CPU,... DIRECTION MSEC    a generator for each CPU and direction (outbound, inbound or both), for so long
@@ -303,7 +303,7 @@ static void do_run(const struct churner *churner, char *cpus, const char *direct
 	print_run(workers, num, &from, &to);
 }
 
-static void do_plan(const struct churner *churner, const char *mode, const unsigned int number[6])
+static void do_plan(const struct churner *churner, const char *mode, const unsigned int number[7])
 {
 	struct churn_plan *plan = &churner->skel->bss->plan;
 
@@ -313,6 +313,7 @@ static void do_plan(const struct churner *churner, const char *mode, const unsig
 	plan->revisit = number[2];
 	plan->packets = number[3] ? number[3] : 1;
 	plan->reply_mask = number[4] - 1;
+	plan->fragments = number[6];
 	plan->expected_ns = number[5] * 1000000ULL;
 	puts("{}");
 }
@@ -412,6 +413,7 @@ static void do_table(const struct churner *churner)
 	printf("{\"words\": %llu, \"sessions\": %llu, \"mappings\": %llu, \"permits\": %llu, \"stashed\": %u, ",
 	       count_words(&table), table.header->num_sessions, table.header->num_mappings, table.header->num_permits,
 	       table.header->num_stashed);
+	printf("\"returned\": %llu, ", table.header->num_returned[0]);
 	printf("\"created\": %llu, \"ports\": %llu, \"crowds\": %u, \"crowded\": %llu, \"quotas\": %llu, ",
 	       table.header->num_created, ports, table.header->num_crowds, crowded, count_quotas(table.quotas_fd));
 	print_fast(&instance);
@@ -424,10 +426,10 @@ static void do_table(const struct churner *churner)
 static void command_do(const struct churner *churner, const char *line)
 {
 	char word[64], direction[16];
-	unsigned int number[6];
+	unsigned int number[7];
 
-	if (sscanf(line, "plan %15s %u %u %u %u %u %u", word, &number[0], &number[1], &number[2], &number[3],
-		   &number[4], &number[5]) == 7)
+	if (sscanf(line, "plan %15s %u %u %u %u %u %u %u", word, &number[0], &number[1], &number[2], &number[3],
+		   &number[4], &number[5], &number[6]) == 8)
 		do_plan(churner, word, number);
 	else if (sscanf(line, "run %63s %15s %u", word, direction, &number[0]) == 3)
 		do_run(churner, word, direction, number[0]);

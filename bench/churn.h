@@ -26,12 +26,14 @@ enum churn_mode {
 
 /* Written before a run. */
 struct churn_plan {
-	__u32 mode;        /* enum churn_mode */
-	__u32 window;      /* most packets are of so many newest sessions */
-	__u32 narrow;      /* some of so few */
-	__u32 revisit;     /* and some of so many */
-	__u32 packets;     /* that a session has on average before it is left */
-	__u32 reply_mask;  /* what comes out is answered at once if these bits of a random number are 0; ~0: never */
+	__u32 mode;       /* enum churn_mode */
+	__u32 window;     /* most packets are of so many newest sessions */
+	__u32 narrow;     /* some of so few */
+	__u32 revisit;    /* and some of so many */
+	__u32 packets;    /* that a session has on average before it is left */
+	__u32 reply_mask; /* what comes out is answered at once if these bits of a random number are 0; ~0: never */
+	__u32 fragments;  /* whether some packets are fragments */
+	__u32 unused;
 	__u64 expected_ns; /* a protected session that was seen so recently must be what it was */
 };
 

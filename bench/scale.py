@@ -38,7 +38,7 @@ class Scale:
                         "msec": options.msec, "load": os.getloadavg()[0], "scale": []}
 
     def plan(self, one, sessions, replies):
-        one.traffic.ask("plan", "steady", sessions, 1, 1, 1, replies, 0)
+        one.traffic.ask("plan", "steady", sessions, 1, 1, 1, replies, 0, 0)
 
     def cpu_ns(self, one, cpus):
         """CPU time of a packet that came through."""
