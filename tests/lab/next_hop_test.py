@@ -5,6 +5,7 @@ R reaches B by X (192.0.2.254), and can by Y (192.0.2.253); B answers by Y.
 """
 
 import socket
+import time
 
 import pytest
 from gateway import Bauta
@@ -38,6 +39,9 @@ class Fast:
     def counter(self, reason):
         rows = self.bauta.json("show", "fast-path")["counters"]
         return sum(row["packets"] for row in rows if row["reason"] == reason)
+
+    def generation(self):
+        return self.bauta.json("show", "fast-path")["next_hops"]["generation"]
 
     def wait_fast(self):
         """Waits until packets run through xdp in both directions."""
@@ -129,7 +133,7 @@ def test_routes_change(fast):
     fast.change(ip, f"rule del from {lab.A.address} lookup 7", by=lab.X)
     ip("nexthop add id 1 via 192.0.2.254 dev eth0", "route replace default nhid 1")
     fast.change(ip, "nexthop replace id 1 via 192.0.2.253 dev eth0", by=lab.Y)
-    assert fast.bauta.json("show", "fast-path")["next_hops"]["generation"] > shown["generation"] + 7
+    assert fast.generation() > shown["generation"] + 7
     assert "PERMANENT" in lab.R.do("ip", "neigh", "show", lab.A.address)  # it is not ours to ask
 
 
@@ -155,6 +159,19 @@ def test_the_only_neighbour_dies_and_comes_back(fast):
     until(lambda: fast.counter("neighbour") > before, "for packets that have no next hop")
     assert "lladdr" not in lab.R.do("ip", "neigh", "show", lab.X.address)
     fast.change(lab.X.ip, "link set eth0 up", by=lab.X, limit_s=2)
+
+
+def test_a_table_of_routes_is_loaded(fast):
+    """Ten times a second all sessions ask the kernel anew, whatever comes; nothing is lost."""
+    mark = fast.stream.mark()
+    before = fast.generation()
+    begin = time.monotonic()
+    routes = (f"route add 10.{i >> 8}.{i & 255}.0/24 via 192.0.2.253" for i in range(20000))
+    fast.lab.R.ip(*routes)
+    fast.lab.R.ip("route replace default via 192.0.2.253")
+    fast.wait_by(fast.lab.Y)
+    assert 1 < fast.generation() - before < 10 * (time.monotonic() - begin) + 3
+    assert fast.stream.outage(mark)[0] == 0
 
 
 def test_links_and_addresses_change(fast):
