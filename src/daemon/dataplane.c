@@ -314,6 +314,25 @@ static void say_what_is_kept(const struct dataplane *dataplane, const struct dat
 			 iface, header->clock.factor, wish->clock_factor, iface);
 }
 
+/* The map of buckets that are marked may still be the old store's, which is too small for the new one. */
+static int mend_dirty(struct dataplane *dataplane, struct fault *fault)
+{
+	struct table *table = &dataplane->table;
+	int fd, err;
+
+	if (table->area[AREA_DIRTY].num >= store_map_dirty_words(&table->shape))
+		return 0;
+	fd = store_map_make_dirty(&table->shape);
+	if (fd < 0)
+		return fault_set_errno(fault, -fd, "cannot make a map of buckets");
+	err = pin(dataplane->instance, fd, "dirty", fault);
+	close(fd);
+	if (err)
+		return err;
+	table_close(table);
+	return table_open(dataplane->instance, TABLE_WRITE, table, fault);
+}
+
 /* A run that died while one store took the place of the other, in one of these moments:
  *  - copying: nobody goes by the new store. It is forgotten.
  *  - frozen, some programs of the new store being attached, but the old one pinned: as far as sessions come and go both are equal. The
@@ -324,21 +343,14 @@ static void say_what_is_kept(const struct dataplane *dataplane, const struct dat
 static int settle_exchange(struct dataplane *dataplane, struct fault *fault)
 {
 	struct table *table = &dataplane->table;
-	struct header *header = table->header;
-	bool is_next = table->shape.store_id != header->shape.store_id;
+	struct header *header;
+	bool is_next;
+	int err = mend_dirty(dataplane, fault);
 
-	if (table->area[AREA_DIRTY].num < store_map_dirty_words(&table->shape)) {
-		int fd = store_map_make_dirty(&table->shape);
-		int err = fd < 0 ? fault_set_errno(fault, -fd, "cannot make a map of buckets")
-				 : pin(dataplane->instance, fd, "dirty", fault);
-
-		if (fd >= 0)
-			close(fd);
-		if (err)
-			return err;
-		table_close(table);
-		return table_open(dataplane->instance, TABLE_WRITE, table, fault);
-	}
+	if (err)
+		return err;
+	header = table->header;
+	is_next = table->shape.store_id == header->next_shape.store_id;
 	if (header->resize == RESIZE_NONE)
 		return 0;
 	log_warn("%s: its table was being exchanged for one of another size when the last run ended; it goes on with "

@@ -13,15 +13,22 @@
 
 #include <cmocka.h>
 
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
 #include "clock.h"
 #include "daemon/attach.h"
 #include "daemon/dataplane.h"
 #include "daemon/repair.h"
+#include "daemon/store_map.h"
 #include "daemon/sweep.h"
 #include "invariant.h"
+#include "store_copy.h"
 #include "store_write.h"
 #include "table.h"
 #include "wires.h"
+
+#include "bpf/tc.skel.h" /* needs the contract */
 
 #define IFACE "ext"
 #define NUM_SESSIONS 1000
@@ -180,6 +187,159 @@ static void adopts_what_is_there(void **state)
 	assert_int_equal(repair_table(&dataplane), 0);
 	attach();
 	assert_int_equal(num_attached(), NUM_ATTACH_HOOK);
+	remove_dataplane();
+}
+
+/* ---- another store --------------------------------------------------------------------------------------------- */
+
+#define OTHER_SESSIONS (4 * NUM_SESSIONS)
+#define LAST_PORT 50
+
+/* How far an exchange had come when the daemon died. */
+enum moment {
+	MOMENT_COPYING,
+	MOMENT_FROZEN,
+	MOMENT_ATTACHED,
+	MOMENT_RENAMED, /* and nothing was written down */
+	MOMENT_COMMITTED,
+	NUM_MOMENT,
+};
+
+static bool is_pinned(const char *name)
+{
+	char path[PIN_PATH];
+
+	return access(instance_pin(&instance, name, path), F_OK) == 0;
+}
+
+static void pin_next_as_store(void)
+{
+	char from[PIN_PATH], to[PIN_PATH];
+
+	instance_pin(&instance, "store-next", from);
+	assert_int_equal(rename(from, instance_pin(&instance, "store", to)), 0);
+}
+
+/* As resize.c does it, up to this moment. */
+static void exchange_until(enum moment moment, struct dataplane_next *next, struct store_copy *copy, __u16 port)
+{
+	struct header *header = dataplane.table.header;
+	struct fault fault = { "" };
+	struct store_shape shape;
+
+	assert_int_equal(store_map_shape(OTHER_SESSIONS, &shape, &fault), 0);
+	assert_int_equal(dataplane_next_make(&dataplane, &shape, next, &fault), 0);
+	assert_int_equal(store_copy_open(copy, &next->shape, next->store.memory), 0);
+	dataplane_next_announce(&dataplane, next);
+	header->resize = RESIZE_COPYING;
+	assert_int_equal(store_copy_buckets(copy, 0, table_num_entries() / BUCKET_ENTRIES), 0);
+	insert(OLD_ADDRESS, port, 0); /* the last one comes while it is copied */
+	if (moment == MOMENT_COPYING)
+		return;
+	if (dataplane_next_load(&dataplane, next, &fault))
+		fail_msg("%s", fault.text);
+	header->resize = RESIZE_FROZEN;
+	header->writable = STORE_NONE;
+	assert_int_equal(store_copy_dirty(copy), 1);
+	header->next_stashed = copy->header.num_stashed;
+	header->num_stashed += header->next_stashed;
+	if (dataplane_next_pin(&dataplane, next, &fault))
+		fail_msg("%s", fault.text);
+	if (moment >= MOMENT_ATTACHED && dataplane_next_attach(&dataplane, next, &fault))
+		fail_msg("%s", fault.text);
+	if (moment == MOMENT_RENAMED)
+		pin_next_as_store();
+	if (moment == MOMENT_COMMITTED)
+		dataplane_next_commit(&dataplane, next);
+}
+
+static void settles_what_was_interrupted(void **state)
+{
+	(void)state;
+	for (enum moment moment = 0; moment < NUM_MOMENT; moment++) {
+		struct dataplane_next next = {};
+		struct store_copy copy = {};
+		struct header *header;
+		struct fault fault = {};
+
+		open_dataplane();
+		configure(OLD_ADDRESS);
+		attach();
+		for (__u16 port = 1; port < LAST_PORT; port++)
+			insert(OLD_ADDRESS, port, 0);
+		exchange_until(moment, &next, &copy, LAST_PORT);
+		store_copy_close(&copy);
+		dataplane_next_close(&next);
+		dataplane_close(&dataplane);
+
+		if (try_open(0, &fault))
+			fail_msg("moment %d: %s", moment, fault.text);
+		platform.stripe = stripe;
+		header = dataplane.table.header;
+		assert_true(dataplane.adopted);
+		assert_int_equal(dataplane_capacity(&dataplane),
+				 moment >= MOMENT_RENAMED ? OTHER_SESSIONS : NUM_SESSIONS);
+		assert_int_equal(repair_table(&dataplane), 0);
+		for (__u16 port = 1; port <= LAST_PORT; port++) {
+			assert_int_not_equal(find(OLD_ADDRESS, port, 0), INDEX_NONE);
+			assert_int_not_equal(find(OLD_ADDRESS, port, ENTRY_INBOUND), INDEX_NONE);
+		}
+		/* until all programs are of the store that counts nothing may change, unless they all were */
+		assert_int_equal(store_is_writable(), moment == MOMENT_COPYING);
+		attach();
+		dataplane_thaw(&dataplane);
+		assert_true(store_is_writable());
+		assert_int_equal(header->resize, RESIZE_NONE);
+		assert_int_equal(header->shape.store_id, dataplane.table.shape.store_id);
+		assert_true(is_pinned("store") && is_pinned("stages") && is_pinned("dirty"));
+		assert_false(is_pinned("store-next") || is_pinned("stages-next"));
+		assert_int_equal(num_attached(), NUM_ATTACH_HOOK);
+		/* and it can be done again */
+		exchange_until(MOMENT_COMMITTED, &next, &copy, LAST_PORT + 1);
+		dataplane_thaw(&dataplane);
+		assert_int_equal(dataplane_capacity(&dataplane), OTHER_SESSIONS);
+		store_copy_close(&copy);
+		dataplane_next_close(&next);
+		remove_dataplane();
+	}
+}
+
+/* A batch that was made for the old store finds a program that wants none of it. */
+static void leaves_indexes_of_another_store_alone(void **state)
+{
+	struct sweep_request request = { .head = { .op = SWEEP_FLUSH, .num = 1 } };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = &request, .data_size_in = sizeof(request), .repeat = 1);
+	struct dataplane_next next = {};
+	struct store_copy copy = {};
+
+	(void)state;
+	open_dataplane();
+	configure(OLD_ADDRESS);
+	insert(OLD_ADDRESS, 1, 0);
+	request.index[0] = find(OLD_ADDRESS, 1, 0);
+	request.head.store_id = dataplane.table.shape.store_id;
+	attach();
+	exchange_until(MOMENT_COMMITTED, &next, &copy, LAST_PORT + 1);
+	/* frozen: nobody removes anything */
+	request.index[0] = find(OLD_ADDRESS, 1, 0);
+	request.head.store_id = dataplane.table.shape.store_id;
+	assert_int_equal(bpf_prog_test_run_opts(dataplane.sweep_fd, &opts), 0);
+	assert_int_equal(opts.retval, 0);
+	dataplane_thaw(&dataplane);
+	/* the old program, and what is meant for it */
+	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(next.programs->progs.bauta_sweep), &opts), 0);
+	assert_int_equal(opts.retval, 0);
+	request.head.store_id = next.shape.store_id;
+	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(next.programs->progs.bauta_sweep), &opts), 0);
+	assert_int_equal(opts.retval, 0);
+	assert_int_equal(bpf_prog_test_run_opts(dataplane.sweep_fd, &opts), 0);
+	assert_int_equal(opts.retval, 0);
+	assert_int_not_equal(find(OLD_ADDRESS, 1, 0), INDEX_NONE);
+	request.head.store_id = dataplane.table.shape.store_id;
+	assert_int_equal(bpf_prog_test_run_opts(dataplane.sweep_fd, &opts), 0);
+	assert_int_equal(opts.retval, 1);
+	store_copy_close(&copy);
+	dataplane_next_close(&next);
 	remove_dataplane();
 }
 
@@ -347,6 +507,8 @@ int main(void)
 		cmocka_unit_test_teardown(makes_room_as_asked_for, remove_leftovers),
 		cmocka_unit_test_teardown(attaches_once, remove_leftovers),
 		cmocka_unit_test_teardown(adopts_what_is_there, remove_leftovers),
+		cmocka_unit_test_teardown(settles_what_was_interrupted, remove_leftovers),
+		cmocka_unit_test_teardown(leaves_indexes_of_another_store_alone, remove_leftovers),
 		cmocka_unit_test_teardown(refuses_another_layout_and_leaves_it, remove_leftovers),
 		cmocka_unit_test_teardown(begins_anew_after_a_start_that_was_killed, remove_leftovers),
 		cmocka_unit_test_teardown(refuses_more_than_an_index_can_name, remove_leftovers),
