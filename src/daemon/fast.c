@@ -139,8 +139,9 @@ static int load(struct fast *fast, __u32 external)
 	struct fault fault;
 	int err;
 
+	/* while no interface took part, nobody watched */
 	if (fast->hooks.programs && fast->hooks.external == external)
-		return 0;
+		return watch_next_hops(fast, &fast->unloadable);
 	if (*fast->unloadable.text && fast->unloadable_for == external)
 		return -ENOEXEC;
 	fast->unloadable_for = external;
