@@ -156,8 +156,8 @@ class Lab:
         ])
         self.set_sysctl("gateway", "net.ipv4.ip_forward", 1)
         # A veth takes redirected frames only if its peer polls, as a wire's driver does: generic receive offload does that.
-        for device in ("lan0", "eth0"):
-            call("ip", "netns", "exec", self.namespaces["gateway"], "ethtool", "-K", device, "gro", "on")
+        for role, device in (("gateway", "lan0"), ("gateway", "eth0"), ("inside", "eth0"), ("outside", "eth0")):
+            call("ip", "netns", "exec", self.namespaces[role], "ethtool", "-K", device, "gro", "on")
 
     def open_traffic(self):
         self.traffic = Traffic(self.program, self.cpu, (self.namespaces["inside"], "eth0", MAC_GATEWAY_INTERNAL),
