@@ -199,9 +199,10 @@ int bauta_xdp_create(struct xdp_md *ctx)
 	/* its session is there: tc will find it */
 	if (!fit_link_header(ctx, &room->pkt, &room->passage.way))
 		return count(FAST_UP_ROOM, XDP_PASS);
+	count(reason, XDP_REDIRECT);
 	if (!write_frame(ctx, &room->pkt, &room->decision, &room->passage.way) || !fast_mss_clamp(ctx, &room->pkt))
 		return count(FAST_LOST, XDP_DROP);
 	if (reason == FAST_CREATED)
 		fast_account(&room->pkt, &room->decision);
-	return count(reason, XDP_REDIRECT);
+	return XDP_REDIRECT;
 }
