@@ -301,13 +301,16 @@ class Bauta(Lab):
             raise LabError(f"{self.binary} is not built")
         self.daemon = subprocess.Popen(
             ["ip", "netns", "exec", self.namespaces["gateway"], self.binary, "run", "-e", "eth0",
-             "-p", f"{self.ports[0]}-{self.ports[1]}", "--sessions", str(self.capacity),
+             "-p", f"{self.ports[0]}-{self.ports[1]}", *self.size_words(),
              "--timeout", f"udp={self.udp_timeout_s}", *self.fast_words(), *self.words],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         ready = threading.Event()
         threading.Thread(target=self.listen, args=(ready,), daemon=True).start()
         if not ready.wait(READY_LIMIT_S) or not any(": ready: " in line for line in self.messages):
             raise LabError("bauta run: " + (" / ".join(self.messages[-3:]) or f"not ready in {READY_LIMIT_S} s"))
+
+    def size_words(self):
+        return ("--sessions", str(self.capacity))
 
     def fast_words(self):
         """Without the option there is no fast path either: an older program may be compared."""
