@@ -275,6 +275,30 @@ static __always_inline enum create_result create_choose_and_claim(HOOK *hook, st
 	return last;
 }
 
+/* A new session of a new mapping, which keeps its port, as most do: three keys whose buckets nobody has looked at for long. 0. */
+SLOW_PATH int create_warm(const struct search *search)
+{
+	const struct config *cfg = platform_config();
+	struct pair session, mapping;
+	struct key key;
+
+	if (!search || !cfg)
+		return 0;
+	session = search->session;
+	session.external = (struct endpoint){ .addr = cfg->external[0].addr, .port = session.internal.port };
+	mapping = session;
+	mapping.remote = (struct endpoint){};
+	key = pair_key(&mapping, 0);
+	store_warm(&key);
+	if (cfg->num_external != 1)
+		return 0;
+	key = pair_key(&session, ENTRY_INBOUND);
+	store_warm(&key);
+	key = pair_key(&mapping, ENTRY_INBOUND);
+	store_warm(&key);
+	return 0;
+}
+
 static __always_inline bool create_is_done(enum create_result result)
 {
 	return result == CREATE_MAPPED || result == CREATE_ALONE || result == CREATE_SHARED;
@@ -295,6 +319,7 @@ static __always_inline enum create_result create_session(HOOK *hook, struct sear
 	search->quota = quota_take_pair(&search->session);
 	if (quota_is_refusal(search->quota))
 		return create_refused(search->quota);
+	create_warm(search);
 	result = create_choose_and_claim(hook, search, tcp_flags);
 	if (!create_is_done(result))
 		quota_give_pair(&search->session, QUOTA_ATTEMPT);
