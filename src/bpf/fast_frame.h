@@ -14,14 +14,6 @@
 #define VLAN_MASK 0x0fff
 
 struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, NUM_FAST_LINK);
-	__type(key, __u32);
-	__type(value, struct fast_link);
-} fast_links SEC(".maps");
-
-struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, MAX_FAST_VLAN);
 	__type(key, struct fast_vlan_key);

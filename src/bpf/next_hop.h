@@ -23,6 +23,14 @@ struct {
 } next_hops SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, NUM_FAST_LINK);
+	__type(key, __u32);
+	__type(value, struct fast_link);
+} fast_links SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, MAX_FAST_VLAN);
 	__type(key, __u32);
@@ -45,6 +53,23 @@ static __always_inline struct next_hop *platform_next_hop(__u32 index)
 	return bpf_map_lookup_elem(&next_hops, &index);
 }
 
+/* How to send by an interface that a route leads to. One that is no VLAN needs no hash to be found. */
+static __always_inline bool next_hop_exit(__u32 ifindex, struct fast_exit *ret_exit)
+{
+	__u32 index = ifindex % NUM_FAST_LINK;
+	const struct fast_link *link = bpf_map_lookup_elem(&fast_links, &index);
+	const struct fast_exit *exit;
+
+	if (link && link->ifindex == ifindex && link->role != FAST_NONE) {
+		*ret_exit = (struct fast_exit){ .port = index };
+		return true;
+	}
+	exit = bpf_map_lookup_elem(&fast_exits, &ifindex);
+	if (exit)
+		*ret_exit = *exit;
+	return exit;
+}
+
 /* Asks the kernel where a packet goes on, by what it routes by on either side of the translation: the source as it came, the destination
  * as it goes. Why the fast path does not take it, or NUM_FAST_REASON: then `way` and `next_hop` are filled in. The generation is
  * read before the kernel is asked: what changes from then on makes another one. The kernel tells of some changes a moment before it
@@ -56,8 +81,8 @@ SLOW_PATH enum fast_reason next_hop_find(struct xdp_md *ctx, const struct packet
 {
 	struct bpf_fib_lookup params = { .family = FAMILY_IPV4 };
 	const struct header *header = platform_header();
-	const struct fast_exit *exit;
-	__u32 generation, index;
+	struct fast_exit exit = {};
+	__u32 generation;
 
 	if (!header || !pkt || !passage)
 		return FAST_UP_ROUTE;
@@ -83,13 +108,11 @@ SLOW_PATH enum fast_reason next_hop_find(struct xdp_md *ctx, const struct packet
 	/* what comes from outside goes inside, and what comes from inside goes out by the external interface */
 	if ((params.ifindex == external_ifindex) == passage->inbound)
 		return FAST_UP_ROUTE;
-	index = params.ifindex;
-	exit = bpf_map_lookup_elem(&fast_exits, &index);
-	if (!exit)
+	if (!next_hop_exit(params.ifindex, &exit))
 		return FAST_UP_ROUTE;
-	passage->way.port = exit->port;
-	passage->way.vlan_proto = exit->vlan_proto;
-	passage->way.vlan = exit->vlan;
+	passage->way.port = exit.port;
+	passage->way.vlan_proto = exit.vlan_proto;
+	passage->way.vlan = exit.vlan;
 	passage->way.mtu = params.mtu_result;
 	__builtin_memcpy(passage->way.dest_mac, params.dmac, MAC_LEN);
 	__builtin_memcpy(passage->way.source_mac, params.smac, MAC_LEN);
