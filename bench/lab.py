@@ -99,6 +99,7 @@ class Lab:
         self.namespaces = {}
         self.traffic = None
         self.sessions = None    # how many were established
+        self.visited = set()    # directions that all of them had a packet in
 
     def __enter__(self):
         try:

@@ -21,7 +21,7 @@ def programs():
 def run(tmp_path, *words):
     """What bench/run writes as JSON, and says."""
     path = tmp_path / "results.json"
-    done = subprocess.run([sys.executable, TOP / "bench/run", "--only", "packets", "--rounds", "1", "--msec", "20",
+    done = subprocess.run([sys.executable, TOP / "bench/run", "--only", "packets", "--rounds", "5", "--msec", "20",
                            "--create-rounds", "1", "--json", path, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(path.read_text()), done.stdout
