@@ -166,15 +166,18 @@ static __always_inline bool has_trailer(const struct packet *pkt, __u32 frame_le
 	return frame_len > ETH_ZLEN + sizeof(struct vlan_header) && frame_len > (__u32)pkt->l4 + pkt->l4_len;
 }
 
-/* Not inlined, so that the verifier follows the ways through the headers once. FAST_UP_SYN: nothing else is in its way. */
-SLOW_PATH enum fast_reason parse(struct xdp_md *ctx, struct packet *pkt, bool tagged, __u8 direction)
+/* Not inlined, so that the verifier follows the ways through the headers once. FAST_UP_SYN: nothing else is in its way. The passage is not
+ * const: so the verifier forgets which way the packet goes, and follows what comes behind once instead of once for each.
+ */
+SLOW_PATH enum fast_reason parse(struct xdp_md *ctx, struct packet *pkt, struct passage *passage)
 {
 	void *data = (void *)(long)ctx->data, *data_end = (void *)(long)ctx->data_end;
 	enum fast_reason reason;
 
-	if (!pkt || packet_parse(pkt, data, data_end, link_header_len(tagged), data_end - data) != PARSE_OK)
+	if (!pkt || !passage ||
+	    packet_parse(pkt, data, data_end, link_header_len(passage->tagged), data_end - data) != PARSE_OK)
 		return FAST_UP_HEADER;
-	reason = sieve(pkt, direction);
+	reason = sieve(pkt, passage->inbound ? ENTRY_INBOUND : 0);
 	if (reason != NUM_FAST_REASON)
 		return reason;
 	if (has_trailer(pkt, data_end - data))

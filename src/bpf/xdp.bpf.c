@@ -60,14 +60,14 @@ static __always_inline int general_go(struct xdp_md *ctx)
 	reason = arrive(ctx, &passage);
 	if (reason != NUM_FAST_REASON)
 		return count(reason, XDP_PASS);
-	key.direction = passage.inbound ? ENTRY_INBOUND : 0;
-	reason = parse(ctx, &pkt, passage.tagged, key.direction);
+	reason = parse(ctx, &pkt, &passage);
 	if (reason == FAST_UP_SYN)
 		fast_stage_create(ctx);
 	if (reason != NUM_FAST_REASON)
 		return count(reason, XDP_PASS);
 
 	key.tuple = pkt.tuple;
+	key.direction = passage.inbound ? ENTRY_INBOUND : 0;
 	if (!store_get(&key, &found) || (found.flags & ENTRY_MAPPING)) {
 		if (!passage.inbound)
 			fast_stage_create(ctx);
@@ -186,7 +186,7 @@ int bauta_xdp_create(struct xdp_md *ctx)
 	reason = arrive(ctx, &room->passage);
 	if (reason != NUM_FAST_REASON)
 		return count(reason, XDP_PASS);
-	reason = parse(ctx, &room->pkt, room->passage.tagged, room->passage.inbound ? ENTRY_INBOUND : 0);
+	reason = parse(ctx, &room->pkt, &room->passage);
 	if (reason != NUM_FAST_REASON && reason != FAST_UP_SYN)
 		return count(reason, XDP_PASS);
 	reason = room->passage.inbound ? judge_inbound(ctx, room) : judge_outbound(ctx, room);
@@ -200,9 +200,9 @@ int bauta_xdp_create(struct xdp_md *ctx)
 	if (!fit_link_header(ctx, &room->pkt, &room->passage.way))
 		return count(FAST_UP_ROOM, XDP_PASS);
 	count(reason, XDP_REDIRECT);
-	if (!write_frame(ctx, &room->pkt, &room->decision, &room->passage.way) || !fast_mss_clamp(ctx, &room->pkt))
-		return count(FAST_LOST, XDP_DROP);
 	if (reason == FAST_CREATED)
 		fast_account(&room->pkt, &room->decision);
+	if (!write_frame(ctx, &room->pkt, &room->decision, &room->passage.way) || !fast_mss_clamp(ctx, &room->pkt))
+		return count(FAST_LOST, XDP_DROP);
 	return XDP_REDIRECT;
 }
