@@ -128,6 +128,9 @@ static void test_words(void **state)
 	assert_int_equal(config_of("mss auto").mss, 0);
 	assert_int_equal(config_of("mss off").mss_auto, 0);
 	assert_int_equal(config_of("hairpin off").hairpin.mode, INTERFACES_OFF);
+	assert_int_equal(config_of("hairpin off").fast_path.mode, INTERFACES_AUTO);
+	assert_int_equal(config_of("fast-path eth0,eth1").fast_path.num, 2);
+	assert_string_equal(config_of("fast-path eth0,eth1").fast_path.iface[1], "eth1");
 	assert_int_equal(config_of("icmp none").icmp, ICMP_NONE);
 	assert_int_equal(config_of("rest 86400").rest_s, 86400);
 	assert_int_equal(config_of("max-rate 7").max_new_per_s, 7);
