@@ -178,7 +178,10 @@ void fast_hooks_exchange(struct fast_hooks *hooks, const struct fast_hooks *next
 			fast_hook_detach(next->instance, ifindex[i]); /* fast_follow() tries again */
 	if (num > 0)
 		free(ifindex);
-	if (next->programs)
+	/* it was loaded after the next was; fast_follow() attaches anew */
+	if (!next->programs)
+		fast_hook_detach_all(next->instance);
+	else
 		pin_stages(next);
 	fast_hooks_close(hooks);
 	*hooks = *next;

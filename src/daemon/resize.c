@@ -3,24 +3,25 @@
  *
  * The order, and what a packet meets:
  *  1. The maps of a store of the other size are made. If there is no memory nothing has happened.
- *  2. header.resize = COPYING, and the daemon waits until all programs that began before have ended (RCU). From here on whoever changes
- *     a pair marks its bucket. All pairs are copied, a slice at each turn of the loop, then those of marked buckets, until there
- *     are few (store_copy.h). Nothing else changes.
+ *  2. header.resize = COPYING, and the daemon waits until all programs that began before have ended (RCU). From here on
+ *     whoever changes a pair marks its bucket. All pairs are copied, a slice at each turn of the loop, then those of
+ *     marked buckets, until there are few (store_copy.h). Nothing else changes.
  *  3. The programs are loaded for the new store, which takes a second; what was marked meanwhile is copied.
- *  4. header.writable = STORE_NONE, resize = FROZEN, and once more the daemon waits. Nothing begins, ends or moves any more; the first packet
- *     of a session is dropped (reason `resize`). Packets of sessions go on, and note in life words when they came. The last
- *     marked buckets are copied: both stores are equal now, and it does not matter by which of them a packet goes.
- *  5. Each program is replaced where it is attached: tc, hairpin, XDP. Then the new store is pinned in the place of the old one; this rename
- *     is what makes it count for a run that comes after.
- *  6. header.writable = the new store: sessions begin and end again. A program of the old store that would still run anywhere leaves
- *     entries alone, for it is not of the writable one.
- *  7. The daemon waits, and carries over what packets noted in the old store since it was copied. The socket hooks, which only
- *     read, are replaced, and the old store goes with its programs.
- * 4 to 6 take some ten milliseconds, most of it waiting for RCU. What fails before the rename is undone, and one line says so. If
- * the daemon dies in the middle, the next run finds header.resize and settles it (dataplane.c).
+ *  4. header.writable = STORE_NONE, resize = FROZEN, and once more the daemon waits. Nothing begins, ends or moves any
+ *     more; the first packet of a session is dropped (reason `resize`). Packets of sessions go on, and note in life words
+ *     when they came. The last marked buckets are copied: both stores are equal now, and it does not matter by which of
+ *     them a packet goes.
+ *  5. Each program is replaced where it is attached: tc, hairpin, XDP. Then the new store is pinned in the place of the
+ *     old one; this rename is what makes it count for a run that comes after.
+ *  6. header.writable = the new store: sessions begin and end again. A program of the old store that would still run
+ *     anywhere leaves entries alone, for it is not of the writable one.
+ *  7. The daemon waits, and carries over what packets noted in the old store since it was copied. The socket hooks, which
+ *     only read, are replaced, and the old store goes with its programs.
+ * 4 to 6 take some ten milliseconds, most of it waiting for RCU. What fails before the rename is undone, and one line says
+ * so. If the daemon dies in the middle, the next run finds header.resize and settles it (dataplane.c).
  *
- * What holds no index of an entry stays as it is: pools, crowds, quotas, counters, fragments. So does the hash key, by which hosts have
- * their external addresses.
+ * What holds no index of an entry stays as it is: pools, crowds, quotas, counters, fragments. So does the hash key, by
+ * which hosts have their external addresses.
  */
 #include "resize.h"
 

@@ -172,7 +172,7 @@ static void ask_all(struct pollfd *polled, struct question *question, int num)
 {
 	for (int i = 0; i < num; i++)
 		send_question(polled[i].fd, &question[i]);
-	while (!wait_for_answers(polled, question, num) && !stopped)
+	while (!wait_for_answers(polled, question, num))
 		for (int i = 0; i < num; i++) {
 			if (question[i].done)
 				continue;

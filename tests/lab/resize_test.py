@@ -71,7 +71,7 @@ def pinned(bauta):
 def test_no_session_is_lost_while_the_table_grows_and_shrinks(lab, tmp_path, program):
     bauta = lab.use(Configured(tmp_path / "bauta.conf", settings(SMALL)))
     flock = Flock(lab, program)
-    for sessions in (LARGE, SMALL, LARGE, SMALL):
+    for sessions in (LARGE, SMALL, LARGE):
         resize(bauta, sessions, settings(sessions))
         assert bauta.status()["capacity"] == sessions
         assert bauta.status()["resizing"] is None
