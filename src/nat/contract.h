@@ -37,7 +37,7 @@
 #include <stddef.h>
 
 /* Changes with every change of a pinned record: a daemon never adopts a table that it would misread. */
-#define LAYOUT_VERSION 5
+#define LAYOUT_VERSION 6
 #define LAYOUT_MAGIC 0x61747561 /* "auta" */
 
 /* ---- the store ------------------------------------------------------------------------------------------------ */
@@ -291,6 +291,7 @@ struct header {
 	__u32 next_stashed; /* how many of num_stashed are entries of the store that is to come */
 	/* Of the store that is to come, or that has come. The one that is pinned counts, be it this or `shape`. */
 	struct store_shape next_shape;
+	__u32 num_homed; /* entries that came back to their first buckets, ever; counted by all writers, atomically */
 	/* Whose they are; 0: nobody's. An address keeps its pools while it has mappings. */
 	__be32 pool_addr[MAX_EXTERNAL];
 	/* counted by all writers, atomically */

@@ -1,11 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Moving entries of the store to their second buckets, to make room for a newcomer. */
+/* Moving entries of the store to their other buckets, to make room for a newcomer. */
 #ifndef BAUTA_DISPLACE_H
 #define BAUTA_DISPLACE_H
 
 #include "store_write.h"
 
-/* Moves the entry at `index`, if it is in its first bucket and there is room in its second; true if that freed the slot.
+/* The other bucket of an entry that stands in this one; INDEX_NONE if that is the stash. */
+static __always_inline __u32 place_other(const struct place *place, __u32 bucket)
+{
+	if (bucket == place->bucket[0])
+		return place->bucket[1];
+	return bucket == place->bucket[1] ? place->bucket[0] : INDEX_NONE;
+}
+
+/* Moves the entry at `index` to its other bucket, if there is room; true if that freed the slot.
  * The pair's lock keeps it whole; packets may go on using it (store.h).
  */
 SLOW_PATH bool store_move(__u32 index)
@@ -17,6 +25,7 @@ SLOW_PATH bool store_move(__u32 index)
 	struct bucket *second;
 	struct place place;
 	struct pair pair;
+	__u32 other;
 	bool moved = false;
 	struct key key;
 	__u32 life;
@@ -36,8 +45,9 @@ SLOW_PATH bool store_move(__u32 index)
 	place = store_place(&key);
 	twin = store_entry(copy.twin);
 	stripe = store_stripe(pair.proto, pair.remote);
-	second = platform_bucket(place.bucket[1]);
-	if (place.bucket[0] != index / BUCKET_ENTRIES || !twin || !stripe || !second)
+	other = place_other(&place, index / BUCKET_ENTRIES);
+	second = platform_bucket(other);
+	if (!twin || !stripe || !second)
 		return false;
 	/* a full table is found full without a lock */
 	if (!bucket_has_room(second))
@@ -56,13 +66,15 @@ SLOW_PATH bool store_move(__u32 index)
 	entry_write(target, &key, (struct endpoint){ .addr = copy.new_addr, .port = copy.new_port },
 		    copy.flags & ~ENTRY_INBOUND, copy.twin, entry->refs);
 	platform_xchg(&target->life, life);
+	if (other == place.bucket[0])
+		platform_add32(&header->num_homed, 1);
 	/* A packet that has just refreshed the old copy wins: it will be moved another time. */
 	if (platform_cmpxchg(&entry->life, life, PHASE_BUSY) != life) {
 		platform_xchg(&target->life, PHASE_BUSY);
 		entry_clear(target);
 		goto out;
 	}
-	WRITE_ONCE(twin->twin, place.bucket[1] * BUCKET_ENTRIES + slot);
+	WRITE_ONCE(twin->twin, other * BUCKET_ENTRIES + slot);
 	entry_clear(entry);
 	moved = true;
 out:
@@ -70,11 +82,11 @@ out:
 	if (!moved || key.direction)
 		return moved;
 	store_mark(header, index);
-	store_mark(header, place.bucket[1] * BUCKET_ENTRIES);
+	store_mark(header, other * BUCKET_ENTRIES);
 	return true;
 }
 
-/* The bucket where the entry at `index` can be moved to, if there is room; INDEX_NONE if it is in its second already. */
+/* The bucket where the entry at `index` can be moved to, if there is room; INDEX_NONE if it is in the stash. */
 SLOW_PATH __u32 store_next(__u32 index)
 {
 	struct entry *entry = store_entry(index);
@@ -87,10 +99,10 @@ SLOW_PATH __u32 store_next(__u32 index)
 	pair = entry_pair(entry);
 	key = pair_key(&pair, READ_ONCE(entry->flags) & ENTRY_INBOUND);
 	place = store_place(&key);
-	return place.bucket[0] == index / BUCKET_ENTRIES ? place.bucket[1] : INDEX_NONE;
+	return place_other(&place, index / BUCKET_ENTRIES);
 }
 
-/* An entry of a bucket that can be moved to its second bucket now: its index, or INDEX_NONE. */
+/* An entry of a bucket that can be moved to its other bucket now: its index, or INDEX_NONE. */
 SLOW_PATH __u32 store_movable(__u32 bucket)
 {
 	for (__u32 slot = 0; slot < BUCKET_ENTRIES; slot++) {
@@ -112,8 +124,9 @@ SLOW_PATH __u32 store_movable(__u32 bucket)
  * have changed a moment later: the mover looks again. Room that is there already does not count: who was refused may have
  * wanted it twice, for both entries of a pair, or for a session and for the mapping that it brings.
  *
- * One step is not enough. Entries in their second bucket stay there, so a table in which sessions come and go has ever
- * more of them, and at a load of 0.75 every hundredth insert would find no room though a quarter is free.
+ * With moves in both directions and two steps the table can be filled to nine tenths, and sessions may come and go at that
+ * load without one being refused (make bench-store; bench/store_load.c). If entries never came home, ever more of them would
+ * be where they cannot be moved from, and at 0.8 two of a thousand inserts would find no room.
  */
 SLOW_PATH __u32 store_displace(const struct pair *pair, __u32 direction)
 {

@@ -12,11 +12,12 @@
  *
  * What a packet may see.
  *  - inserting: BUSY until all fields are written, inbound LIVE first, then outbound; a reply cannot come before.
- *  - moving (only ever from the first bucket to the second, copy before clear): both copies, or the new one; as it looks
- *    into the first bucket first it never sees none. It may have matched the old copy just before that was
- *    cleared and taken by another pair: so after it has read the new endpoint it compares the key once more
- *    (store_read), and if it is gone looks again, once (store_get). Key before endpoint is also the order in which
- *    a removed entry is cleared.
+ *  - moving from the first bucket to the second (copy before clear): both copies, or the new one; as it looks into the
+ *    first bucket first it never sees none. Moving home, from the second to the first, it may look into each at the wrong moment:
+ *    so a move home is counted between copy and clear, and who finds nothing looks again if the count has changed since before it
+ *    looked (store_find). It may have matched the old copy just before that was cleared and taken by another pair: so
+ *    after it has read the new endpoint it compares the key once more (store_read), and if it is gone looks again,
+ *    once (store_get). Key before endpoint is also the order in which a removed entry is cleared.
  *    A change of the life word of the old copy after the move is lost: at most one second of idle time, or a TCP
  *    flag that the next segment repeats.
  *  - removing: from the moment when both are BUSY, none.
@@ -146,29 +147,42 @@ static __always_inline int bucket_find(struct bucket *bucket, const struct key *
 	return -1;
 }
 
-/* Index of the visible entry with this key, or INDEX_NONE. */
-static __always_inline __u32 store_find(const struct key *key)
+/* The same, of the whole table. An entry that has come home into its first bucket while we were between the two is missed. */
+static __always_inline __u32 store_look(const struct key *key, const struct place *place, struct header *header)
 {
-	struct place place = store_place(key);
-	struct header *header;
-
 	for (int i = 0; i < 3; i++) {
 		struct bucket *bucket;
 		int slot;
 
-		if (i == 2) {
-			header = platform_header();
-			if (!header || !READ_ONCE(header->num_stashed))
-				break;
-		}
-		bucket = platform_bucket(place.bucket[i]);
+		if (i == 2 && !READ_ONCE(header->num_stashed))
+			break;
+		bucket = platform_bucket(place->bucket[i]);
 		if (!bucket)
 			break;
 		slot = bucket_find(bucket, key);
 		if (slot >= 0)
-			return place.bucket[i] * BUCKET_ENTRIES + slot;
+			return place->bucket[i] * BUCKET_ENTRIES + slot;
 	}
 	return INDEX_NONE;
+}
+
+/* Index of the visible entry with this key, or INDEX_NONE. Looks again if any entry came home meanwhile. */
+static __always_inline __u32 store_find(const struct key *key)
+{
+	struct place place = store_place(key);
+	struct header *header = platform_header();
+	__u32 index = INDEX_NONE;
+
+	if (!header)
+		return INDEX_NONE;
+	for (int i = 0; i < 2; i++) {
+		__u32 homed = READ_ONCE(header->num_homed);
+
+		index = store_look(key, &place, header);
+		if (index != INDEX_NONE || READ_ONCE(header->num_homed) == homed)
+			break;
+	}
+	return index;
 }
 
 /* Reads what a packet with this key becomes. False when the entry has been taken by another key meanwhile (moved or
@@ -284,7 +298,7 @@ static __always_inline bool store_get_soon(const struct key *key, struct found *
 }
 
 /* Finds the entry with this key and reads it; false if there is none. What was found may have been moved before it was read;
- * then it is in its second bucket, from where it moves no more, and is found there.
+ * then it is in its other bucket, and is found there.
  */
 static __always_inline bool store_get(const struct key *key, struct found *ret_found)
 {

@@ -391,13 +391,13 @@ static const char *step_move(struct model *model, const struct model_step *step)
 	struct name name = pair_name(&pair);
 	struct key key = pair_key(&pair, entry->flags & ENTRY_INBOUND);
 	struct place place = store_place(&key);
+	__u32 other = place.bucket[index / BUCKET_ENTRIES == place.bucket[0]];
 	__u32 target = INDEX_NONE;
 
 	for (int slot = BUCKET_ENTRIES - 1; slot >= 0; slot--)
-		if (!model->world->bucket[place.bucket[1]].entry[slot].life)
-			target = place.bucket[1] * BUCKET_ENTRIES + slot;
-	if (life_phase(entry->life) != PHASE_LIVE || place.bucket[0] != index / BUCKET_ENTRIES ||
-	    target == INDEX_NONE) {
+		if (!model->world->bucket[other].entry[slot].life)
+			target = other * BUCKET_ENTRIES + slot;
+	if (life_phase(entry->life) != PHASE_LIVE || index_is_stash(index) || target == INDEX_NONE) {
 		snapshot_take(model);
 		if (store_move(index))
 			return wrong("entry %u is moved, which cannot be", index);
