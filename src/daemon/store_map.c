@@ -15,15 +15,8 @@
 #include <bpf/bpf.h>
 
 #include "memory.h"
+#include "store_size.h"
 
-/* A session is two entries and brings a mapping with two more, while there are external endpoints to map to: 65536 of each
- * of three protocols. The table is filled to three quarters.
- */
-#define MAX_MAPPINGS (3 * 65536u)
-#define FULL_BUCKET (BUCKET_ENTRIES * 3 / 4)
-#define MIN_BUCKETS 2 /* the two choices of a key differ */
-#define MIN_STASH 16
-#define STASH_SHARE 64
 #define MAX_SESSIONS (1u << 28) /* an index has 32 bits */
 
 /* Bytes that loading the programs takes, and the other maps; and of what is left then, in percent, what a table may take. */
@@ -31,19 +24,6 @@
 #define MEMORY_SHARE 80
 
 /* ---- size ----------------------------------------------------------------------------------------------------- */
-
-static __u32 count_buckets(__u32 num_sessions)
-{
-	__u32 mappings = num_sessions < MAX_MAPPINGS ? num_sessions : MAX_MAPPINGS;
-	__u32 buckets = (2 * (__u64)num_sessions + 2 * mappings + FULL_BUCKET - 1) / FULL_BUCKET;
-
-	return buckets < MIN_BUCKETS ? MIN_BUCKETS : buckets;
-}
-
-static __u32 count_stash(__u32 num_buckets)
-{
-	return num_buckets / STASH_SHARE < MIN_STASH ? MIN_STASH : num_buckets / STASH_SHARE;
-}
 
 static __u64 bytes_of(const struct store_shape *shape)
 {
@@ -53,20 +33,19 @@ static __u64 bytes_of(const struct store_shape *shape)
 
 int store_map_shape(__u32 num_sessions, struct store_shape *ret_shape, struct fault *fault)
 {
-	struct store_shape shape = { .capacity = num_sessions };
+	struct store_shape shape = {};
 
 	if (num_sessions > MAX_SESSIONS)
 		return fault_set(fault, EINVAL, "cannot make a table for %u sessions: up to %u would be accepted",
 				 num_sessions, MAX_SESSIONS);
-	shape.num_buckets = count_buckets(num_sessions);
-	shape.num_stash = count_stash(shape.num_buckets);
+	store_size(num_sessions, &shape);
 	*ret_shape = shape;
 	return 0;
 }
 
 bool store_map_fits(const struct store_shape *shape, __u64 num_pairs)
 {
-	return 2 * num_pairs <= (__u64)shape->num_buckets * FULL_BUCKET;
+	return store_size_fits(shape, num_pairs);
 }
 
 /* The first number between two for which there is room; it grows with the number. */
@@ -76,8 +55,10 @@ __u32 store_map_sessions_for(__u64 num_pairs, __u32 least)
 
 	while (low < high) {
 		__u32 middle = low + (high - low) / 2;
+		struct store_shape shape = {};
 
-		if (2 * num_pairs <= (__u64)count_buckets(middle) * FULL_BUCKET)
+		store_size(middle, &shape);
+		if (store_size_fits(&shape, num_pairs))
 			high = middle;
 		else
 			low = middle + 1;
@@ -94,9 +75,9 @@ static __u32 sessions_in(__u64 bytes)
 
 	while (low < high) {
 		__u32 middle = low + (high - low + 1) / 2;
-		struct store_shape shape = { .num_buckets = count_buckets(middle) };
+		struct store_shape shape = {};
 
-		shape.num_stash = count_stash(shape.num_buckets);
+		store_size(middle, &shape);
 		if (bytes_of(&shape) <= bytes)
 			low = middle;
 		else

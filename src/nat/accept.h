@@ -18,7 +18,7 @@ static __always_inline bool packet_is_bare_syn(const struct packet *pkt)
 	return pkt->kind == PACKET_TCP && (pkt->tcp_flags & LIFE_TCP_MASK) == LIFE_SYN;
 }
 
-/* Whether the table has room for sessions that begin outside: while it is less than half full. It is made for three quarters; the
+/* Whether the table has room for sessions that begin outside: while it is less than half full. It is made for six sevenths; the
  * rest is for what begins inside, since a remote that is let in has 65536 ports to come from, and forged ones have no end.
  */
 static __always_inline bool accept_has_room(struct header *header)
