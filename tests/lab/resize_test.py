@@ -225,7 +225,7 @@ def test_a_cgroup_says_how_much_memory_there_is(lab, limited):
     daemon = lab.R.start("sh", "-c", words + "4000000")
     assert daemon.wait(10) == 1
     found = re.fullmatch(
-        r"bauta: too little memory for 4000000 sessions: their table takes 34\d MiB, and \d+ MiB are left by "
+        r"bauta: too little memory for 4000000 sessions: their table takes 30\d MiB, and \d+ MiB are left by "
         rf"{limit} of cgroup /{cgroup.name}; --sessions (\d+) or less would be accepted\n", daemon.stderr)
     assert found, daemon.report()
     assert 400000 < int(found[1]) < 900000
