@@ -140,14 +140,15 @@ static __always_inline int plain_go(struct xdp_md *ctx)
 	struct found found;
 	struct key key;
 
-	if (data + PLAIN_FRAME_MIN > data_end || !plain_arrive(ctx, &plain) || !plain_ip(&plain, data_end - data) ||
-	    !plain_l4(&plain))
+	if (data + PLAIN_FRAME_MIN > data_end || !plain_arrive(ctx, &plain))
 		return PLAIN_LEFT;
+	/* Asked for before it is known that this is a tuple: the headers are looked at while memory answers. */
 	key.direction = plain.direction;
 	key.tuple.addrs = *(const __u64 *)&plain.ip->saddr;
 	key.tuple.ports = *(const __u32 *)(plain.ip + 1);
 	key.tuple.proto = plain.ip->protocol;
-	if (!store_get_soon(&key, &found) || (found.flags & ENTRY_MAPPING))
+	if (!store_get_soon(&key, &found) || (found.flags & ENTRY_MAPPING) || !plain_ip(&plain, data_end - data) ||
+	    !plain_l4(&plain))
 		return PLAIN_LEFT;
 	hop = plain_hop(found.next_hop);
 	if (!hop)
