@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* First packets of the fast path (--fast-create): the translator decides what becomes of them as at tc. Here is what comes before and
- * after it.
+/* First packets of the fast path (--fast-create): the translator decides what becomes of them as at tc. Here is what comes
+ * before and after it.
  */
 #ifndef BAUTA_BPF_FAST_CREATE_H
 #define BAUTA_BPF_FAST_CREATE_H

@@ -166,8 +166,9 @@ static __always_inline bool has_trailer(const struct packet *pkt, __u32 frame_le
 	return frame_len > ETH_ZLEN + sizeof(struct vlan_header) && frame_len > (__u32)pkt->l4 + pkt->l4_len;
 }
 
-/* Not inlined, so that the verifier follows the ways through the headers once. FAST_UP_SYN: nothing else is in its way. The passage is not
- * const: so the verifier forgets which way the packet goes, and follows what comes behind once instead of once for each.
+/* Not inlined, so that the verifier follows the ways through the headers once. FAST_UP_SYN: nothing else is in its way. The
+ * passage is not const: so the verifier forgets which way the packet goes, and follows what comes behind once instead of once
+ * for each.
  */
 SLOW_PATH enum fast_reason parse(struct xdp_md *ctx, struct packet *pkt, struct passage *passage)
 {
@@ -195,7 +196,8 @@ static __always_inline enum fast_reason take_way(const struct packet *pkt, const
 	return bpf_redirect_map(&fast_ports, way->port, XDP_PASS) == XDP_REDIRECT ? NUM_FAST_REASON : FAST_UP_ROUTE;
 }
 
-/* Makes room for the link header of the way, or takes away what is too much. False if there is no room: then nothing has changed. */
+/* Makes room for the link header of the way, or takes away what is too much. False if there is no room: then nothing has changed.
+ */
 static __always_inline bool fit_link_header(struct xdp_md *ctx, struct packet *pkt, const struct fast_way *way)
 {
 	__u32 l3 = link_header_len(way->vlan_proto != 0);

@@ -34,8 +34,8 @@ SLOW_PATH __u32 fast_mss_find(struct xdp_md *ctx, const struct packet *pkt, __u3
 	return pkt->l4 + sizeof(struct tcphdr) + at;
 }
 
-/* RFC 9293 §3.7.1: a SYN without the option offers 536, which needs no lowering. An octet of an odd offset is the other half of its
- * word in the checksum. To be called when the translation stands in the frame; false if the frame is spoilt.
+/* RFC 9293 §3.7.1: a SYN without the option offers 536, which needs no lowering. An octet of an odd offset is the other half of
+ * its word in the checksum. To be called when the translation stands in the frame; false if the frame is spoilt.
  */
 SLOW_PATH bool fast_mss_clamp(struct xdp_md *ctx, const struct packet *pkt)
 {

@@ -23,8 +23,8 @@ struct {
 	},
 };
 
-/* A packet that has nothing against it but that its session, or what its SYN means to one, is not known. Does not return if xdp may
- * create sessions; if it does, the packet goes up. Only entry points may call it.
+/* A packet that has nothing against it but that its session, or what its SYN means to one, is not known. Does not return if xdp
+ * may create sessions; if it does, the packet goes up. Only entry points may call it.
  */
 static __always_inline void fast_stage_create(struct xdp_md *ctx)
 {

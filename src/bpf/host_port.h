@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Noting the ports that sockets of the host sit on, whatever the remote: with `borrow` they are not the NAT's; and with `fast_create` those
- * of sockets that are bound to an interface.
+/* Noting the ports that sockets of the host sit on, whatever the remote: with `borrow` they are not the NAT's; and with
+ * `fast_create` those of sockets that are bound to an interface.
  */
 #ifndef BAUTA_BPF_HOST_PORT_H
 #define BAUTA_BPF_HOST_PORT_H

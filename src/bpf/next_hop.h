@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Where packets go on from here, for hooks that send them there themselves (struct next_hop in contract.h). The kernel is asked once for
- * each session and generation: its routes, rules and neighbours decide, as if it forwarded the packet.
+/* Where packets go on from here, for hooks that send them there themselves (struct next_hop in contract.h). The kernel is asked
+ * once for each session and generation: its routes, rules and neighbours decide, as if it forwarded the packet.
  */
 #ifndef BAUTA_BPF_NEXT_HOP_H
 #define BAUTA_BPF_NEXT_HOP_H
@@ -70,11 +70,11 @@ static __always_inline bool next_hop_exit(__u32 ifindex, struct fast_exit *ret_e
 	return exit;
 }
 
-/* Asks the kernel where a packet goes on, by what it routes by on either side of the translation: the source as it came, the destination
- * as it goes. Why the fast path does not take it, or NUM_FAST_REASON: then `way` and `next_hop` are filled in. The generation is
- * read before the kernel is asked: what changes from then on makes another one. The kernel tells of some changes a moment before it
- * makes them, and of neighbours only what concerns a record counts, which this one may not be yet: the daemon sees to both
- * (src/daemon/next_hop.c).
+/* Asks the kernel where a packet goes on, by what it routes by on either side of the translation: the source as it came, the
+ * destination as it goes. Why the fast path does not take it, or NUM_FAST_REASON: then `way` and `next_hop` are filled in. The
+ * generation is read before the kernel is asked: what changes from then on makes another one. The kernel tells of some changes a
+ * moment before it makes them, and of neighbours only what concerns a record counts, which this one may not be yet: the daemon
+ * sees to both (src/daemon/next_hop.c).
  */
 SLOW_PATH enum fast_reason next_hop_find(struct xdp_md *ctx, const struct packet *pkt, __u8 tos,
 					 struct passage *passage)

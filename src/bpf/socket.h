@@ -18,9 +18,9 @@ static __always_inline struct bpf_sock_tuple socket_tuple(const struct tuple *in
 	return tuple;
 }
 
-/* Whether a socket would receive it. Looked up as if the packet arrived on the interface of `hook`: connected, listening and wildcard-bound sockets, those
- * in TIME_WAIT, and half-open connections. The kernel's tables are the truth about the host, and hold what was there
- * before the gateway started. ICMP identifiers have no table.
+/* Whether a socket would receive it. Looked up as if the packet arrived on the interface of `hook`: connected, listening and
+ * wildcard-bound sockets, those in TIME_WAIT, and half-open connections. The kernel's tables are the truth about the host, and
+ * hold what was there before the gateway started. ICMP identifiers have no table.
  */
 static __always_inline bool socket_holds(void *hook, const struct tuple *inbound)
 {

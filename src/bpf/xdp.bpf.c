@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The fast path, at XDP of interfaces whose drivers run it: packets of sessions that are there are translated and sent on their way before
- * the kernel makes anything of them. Everything else goes up to the stack as it came, and tc does it. Both work on the same
- * table, with the same translator, so that it does not matter which of the two sees a packet.
+/* The fast path, at XDP of interfaces whose drivers run it: packets of sessions that are there are translated and sent on their
+ * way before the kernel makes anything of them. Everything else goes up to the stack as it came, and tc does it. Both work on
+ * the same table, with the same translator, so that it does not matter which of the two sees a packet.
  *
  * Nothing is written, to the packet or to the table, before it is certain that the packet is sent.
  */
@@ -142,7 +142,9 @@ static __always_inline enum fast_reason judge_inbound(struct xdp_md *ctx, struct
 	return FAST_INBOUND;
 }
 
-/* What the translator decides. The way is known before it: what would not leave by the external interface is none of its business. */
+/* What the translator decides. The way is known before it: what would not leave by the external interface is none of its
+ * business.
+ */
 static __always_inline enum fast_reason judge_outbound(struct xdp_md *ctx, struct fast_room *room)
 {
 	struct decision *decision = &room->decision;

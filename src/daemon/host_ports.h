@@ -9,8 +9,8 @@
 #include "fault.h"
 #include "sockets.h"
 
-/* The bits of the ports that sockets of the list sit on, less those that are of the loopback only. `bound`: only those that are bound to
- * an interface.
+/* The bits of the ports that sockets of the list sit on, less those that are of the loopback only. `bound`: only those that are
+ * bound to an interface.
  */
 void host_ports_of(const struct sockets *sockets, __u8 proto, bool bound, __u64 ret_word[PORT_WORDS]);
 

@@ -204,8 +204,8 @@ static __always_inline bool store_read(struct entry *entry, const struct key *ke
 	return true;
 }
 
-/* Begins to bring the buckets of a key into the cache: whoever looks up several keys one after the other waits for all of them at once. What
- * is read is of no account.
+/* Begins to bring the buckets of a key into the cache: whoever looks up several keys one after the other waits for all of them
+ * at once. What is read is of no account.
  */
 static __always_inline void store_warm(const struct key *key)
 {
@@ -362,9 +362,9 @@ static __always_inline void store_unroute(struct entry *entry, __u32 next_hop)
 	}
 }
 
-/* Notes where packets like the one that found it go on. Only into the entry of a session, never into the references of a mapping that
- * has taken its place: the two are told apart by their life words. If another session has taken it, with this very life, the
- * note is taken back, and until then one packet of that session may be sent astray.
+/* Notes where packets like the one that found it go on. Only into the entry of a session, never into the references of a mapping
+ * that has taken its place: the two are told apart by their life words. If another session has taken it, with this very life,
+ * the note is taken back, and until then one packet of that session may be sent astray.
  */
 static __always_inline void store_route(const struct found *found, const struct key *key, __u32 next_hop)
 {

@@ -16,8 +16,8 @@ enum insert_result {
 	INSERT_NO_ROOM_OUT, /* no free slot for the outbound entry */
 };
 
-/* Tells who copies the store that the pair with its outbound entry at `index` has changed, come or gone. After the fact and outside
- * of the lock: whoever copies waits for all who write before he believes that no bit is missing.
+/* Tells who copies the store that the pair with its outbound entry at `index` has changed, come or gone. After the fact and
+ * outside of the lock: whoever copies waits for all who write before he believes that no bit is missing.
  */
 static __always_inline void store_mark(struct header *header, __u32 index)
 {
@@ -216,9 +216,9 @@ static __always_inline struct pool *pair_pool(const struct pair *pair)
 	return pool_of(pair->external.addr, pair->proto);
 }
 
-/* Inserts both entries of a pair if neither tuple has one; this is the claim of the external tuple. `life` is the first
- * life of both (the outbound one with the flags of the packet that made it), `refs` the references on a new mapping, or the next hop of a session.
- * With `stash` a slot in the stash will do. On anything but INSERT_DONE nothing has changed.
+/* Inserts both entries of a pair if neither tuple has one; this is the claim of the external tuple. `life` is the first life of
+ * both (the outbound one with the flags of the packet that made it), `refs` the references on a new mapping, or the next hop of
+ * a session. With `stash` a slot in the stash will do. On anything but INSERT_DONE nothing has changed.
  */
 SLOW_PATH enum insert_result store_insert(const struct pair *pair, __u32 in_life, __u32 out_life, __u32 refs,
 					  bool stash)

@@ -31,8 +31,8 @@ static void enable_forwarding(void)
 	assert_int_equal(fclose(file), 0);
 }
 
-/* The neighbours of the wires are nobody: they are written down, not asked for. To the program a VLAN is no more than an interface that
- * routes lead to and a number: so any will do, also where the kernel knows of no VLANs.
+/* The neighbours of the wires are nobody: they are written down, not asked for. To the program a VLAN is no more than an
+ * interface that routes lead to and a number: so any will do, also where the kernel knows of no VLANs.
  */
 static void make_interfaces(void)
 {

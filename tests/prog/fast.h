@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The xdp program in the kernel, on the table of a gateway (gateway.h): a test gives it frames as if they came in by an interface, and sees
- * what became of them.
+/* The xdp program in the kernel, on the table of a gateway (gateway.h): a test gives it frames as if they came in by an
+ * interface, and sees what became of them.
  *
  * There are two interfaces, and a VLAN of each. The default route and the neighbours at both are known; a test changes them with
  * wires_ip().

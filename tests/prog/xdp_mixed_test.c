@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Packets of one session that xdp and tc see in any order, beside another gateway where tc sees all of them: what is sent, and what the
- * table says of the session, is the same in both.
+/* Packets of one session that xdp and tc see in any order, beside another gateway where tc sees all of them: what is sent, and
+ * what the table says of the session, is the same in both.
  */
 #include <linux/bpf.h>
 #include <linux/pkt_cls.h>
