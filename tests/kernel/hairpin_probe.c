@@ -40,7 +40,7 @@ enum {
 };
 
 static int gateway, a, b, c;
-static struct interfaces *bpf;
+static struct hairpin *bpf;
 static char bulk[BULK];
 
 static void make_host(int host, int switch_namespace, const char *port, const char *address, const char *route)
@@ -286,7 +286,7 @@ static __be32 read_datagram(int fd)
 }
 
 /* `ethernet`: the programs of the interfaces with a link header. */
-static void try_tun(struct interfaces *ethernet)
+static void try_tun(struct hairpin *ethernet)
 {
 	int tun = make_tun(), fd = open_in(b, SOCK_DGRAM, B, PORT);
 	struct sockaddr_in external = net_address(EXTERNAL_ADDR, PORT), peer = { 0 };
@@ -315,7 +315,7 @@ static void try_tun(struct interfaces *ethernet)
 
 int main(void)
 {
-	struct interfaces *ethernet;
+	struct hairpin *ethernet;
 
 	for (size_t i = 0; i < sizeof(bulk); i++)
 		bulk[i] = i * 7 + i / 251;

@@ -92,7 +92,7 @@ static int serve(int num_ports)
 		if (poll(polled, num_ports, 1000) <= 0)
 			continue;
 		for (int i = 0; i < num_ports; i++) {
-			struct sockaddr_in peer;
+			struct sockaddr_in peer = { 0 };
 			socklen_t len = sizeof(peer);
 			struct message message;
 

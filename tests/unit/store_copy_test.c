@@ -59,7 +59,7 @@ static void take_place(struct model *model, struct world *world, struct store_co
 	world->header.resize = RESIZE_NONE;
 	world->num_entries = (size_t)(copy->header.shape.num_buckets + copy->header.shape.num_stash) * BUCKET_ENTRIES;
 	platform.bucket = world->bucket;
-	model->before = realloc(model->before, world->num_entries * sizeof(struct entry));
+	model->before = realloc(model->before, world->num_entries / BUCKET_ENTRIES * sizeof(struct bucket));
 	assert_non_null(model->before);
 	store_copy_close(copy);
 }
