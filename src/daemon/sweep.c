@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include <bpf/bpf.h>
 
@@ -19,29 +20,44 @@
 #include "pool.h"
 #include "session.h"
 #include "store.h"
+#include "store_size.h"
 #include "table.h"
 
 #define PASS_MIN_MS 2000u
-#define PASS_MAX_MS 10000u
+#define PASS_MAX_MS 20000u
 #define PASS_FAST_MS 250u    /* however fast the clock is */
-#define ENTRIES_PER_MS 4096u /* one million takes 256 ms on top of the shortest pass */
+#define ENTRIES_PER_MS 4096u /* of the first pass, whose cost is not known: one million takes 256 ms more */
+#define CPU_PERCENT 2        /* of one CPU, what passes may take together */
 #define STEPS_PER_PASS 8u
 #define TICK_MIN_MS 50u
+#define TICK_MAX_MS 250u /* other work of the daemon waits for a step */
 
-static __u32 choose_pass_ms(__u32 num_entries, __u32 factor)
+/* How long a pass is to last. What it costs is as much as the last one did, so a table that is larger, or fuller, takes longer. A
+ * session ends at most two passes late: 40 s, where the shortest time-out is a minute by default. When so much of the table is in use as it
+ * was made for, what has expired is in the way, and passes are twice as fast.
+ */
+static __u32 choose_pass_ms(const struct sweep *sweep)
 {
-	__u32 pass_ms = PASS_MIN_MS + num_entries / ENTRIES_PER_MS;
+	const struct header *header = sweep->dataplane->table.header;
+	__u64 pairs =
+		READ_ONCE(header->num_sessions) + READ_ONCE(header->num_mappings) + READ_ONCE(header->num_permits);
+	__u64 pass_ms = PASS_MIN_MS + table_num_entries() / ENTRIES_PER_MS;
 
+	if (sweep->pass_cpu_ns)
+		pass_ms = sweep->pass_cpu_ns * 100 / CPU_PERCENT / 1000000;
+	if (store_size_is_full(platform_shape(), pairs))
+		pass_ms /= 2;
+	if (pass_ms < PASS_MIN_MS)
+		pass_ms = PASS_MIN_MS;
 	if (pass_ms > PASS_MAX_MS)
 		pass_ms = PASS_MAX_MS;
-	pass_ms /= factor;
+	pass_ms /= header->clock.factor;
 	return pass_ms < PASS_FAST_MS ? PASS_FAST_MS : pass_ms;
 }
 
 int sweep_open(struct sweep *ret_sweep, const struct dataplane *dataplane, struct fault *fault)
 {
 	struct sweep *sweep = ret_sweep;
-	__u32 pass_ms = choose_pass_ms(table_num_entries(), dataplane->table.header->clock.factor);
 
 	memset(sweep, 0, sizeof(*sweep));
 	sweep->dataplane = dataplane;
@@ -50,15 +66,21 @@ int sweep_open(struct sweep *ret_sweep, const struct dataplane *dataplane, struc
 		sweep->ahead[i] = INDEX_NONE;
 	sweep->expire.head.op = SWEEP_EXPIRE;
 	sweep->flush.head.op = SWEEP_FLUSH;
-	sweep->tick_ms = pass_ms / STEPS_PER_PASS;
+	sweep->pass_ms = choose_pass_ms(sweep);
+	sweep->tick_ms = sweep->pass_ms / STEPS_PER_PASS;
 	if (sweep->tick_ms < TICK_MIN_MS)
 		sweep->tick_ms = TICK_MIN_MS;
+	if (sweep->tick_ms > TICK_MAX_MS)
+		sweep->tick_ms = TICK_MAX_MS;
 	return farewell_open(&sweep->farewell, dataplane, fault);
 }
 
 void sweep_restart(struct sweep *sweep)
 {
 	sweep->cursor = 0;
+	sweep->pass_cpu_ns = 0;
+	sweep->cpu_ns = 0;
+	sweep->pass_ms = choose_pass_ms(sweep);
 }
 
 void sweep_close(struct sweep *sweep)
@@ -213,12 +235,28 @@ static void look_at(struct sweep *sweep, __u32 index)
 	}
 }
 
+static __u64 cpu_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+static void end_pass(struct sweep *sweep)
+{
+	sweep->cursor = 0;
+	sweep->pass_cpu_ns = sweep->cpu_ns;
+	sweep->cpu_ns = 0;
+	sweep->pass_ms = choose_pass_ms(sweep);
+}
+
 void sweep_step(struct sweep *sweep)
 {
 	const struct header *header = sweep->dataplane->table.header;
 	__u32 num = table_num_entries();
-	__u32 pass_ms = choose_pass_ms(num, header->clock.factor);
-	__u64 end = sweep->cursor + (__u64)num * sweep->tick_ms / pass_ms + 1;
+	__u64 end = sweep->cursor + (__u64)num * sweep->tick_ms / sweep->pass_ms + 1;
+	__u64 begin_ns = cpu_ns();
 
 	quota_sweep_step(&sweep->quotas, STEPS_PER_PASS);
 	if (!READ_ONCE(header->num_sessions) && !READ_ONCE(header->num_mappings)) {
@@ -230,11 +268,12 @@ void sweep_step(struct sweep *sweep)
 	while (sweep->cursor < num && sweep->cursor < end)
 		look_at(sweep, sweep->cursor++);
 	catch_up(sweep);
-	if (sweep->cursor == num)
-		sweep->cursor = 0;
 	send_batch(sweep, &sweep->expire);
 	farewell_send(&sweep->farewell);
 	send_batch(sweep, &sweep->flush);
+	sweep->cpu_ns += cpu_ns() - begin_ns;
+	if (sweep->cursor == num)
+		end_pass(sweep);
 }
 
 __u64 sweep_flush_foreign(struct sweep *sweep)

@@ -17,6 +17,9 @@ struct sweep {
 	const struct dataplane *dataplane;
 	__u32 cursor;                /* the entry that comes next */
 	__u32 tick_ms;               /* how often sweep_step() wants to be called */
+	__u32 pass_ms;               /* how long this pass is to last */
+	__u64 pass_cpu_ns;           /* what the last one cost; 0: there was none */
+	__u64 cpu_ns;                /* what this one has cost so far */
 	bool keep_foreign;           /* while the interface is away: its addresses may come back with it */
 	__u32 shortest_s[NUM_SPACE]; /* time-outs */
 	__u32 ahead[SWEEP_AHEAD];    /* put aside until their twins have come; INDEX_NONE: nothing */
@@ -27,7 +30,7 @@ struct sweep {
 	struct sweep_request flush;
 };
 
-/* Sets the pace from the size of the table and the factor of its clock. */
+/* Sets the pace from the size of the table and the factor of its clock; what passes cost changes it later. */
 int sweep_open(struct sweep *ret_sweep, const struct dataplane *dataplane, struct fault *fault);
 
 /* The data plane has another store: the pass begins anew. */

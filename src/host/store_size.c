@@ -32,3 +32,8 @@ bool store_size_fits(const struct store_shape *shape, __u64 num_pairs)
 {
 	return 2 * num_pairs * SLOTS <= (__u64)shape->num_buckets * BUCKET_ENTRIES * USED_SLOTS;
 }
+
+bool store_size_is_full(const volatile struct store_shape *shape, __u64 num_pairs)
+{
+	return 2 * num_pairs * SLOTS >= (__u64)shape->num_buckets * BUCKET_ENTRIES * USED_SLOTS;
+}

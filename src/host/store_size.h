@@ -16,4 +16,7 @@ void store_size(__u32 num_sessions, struct store_shape *ret_shape);
 /* Whether so many pairs, of sessions, mappings and permits, fit into a store of this size as it is meant to be filled. */
 bool store_size_fits(const struct store_shape *shape, __u64 num_pairs);
 
+/* Whether so many are as many as it is meant to hold. */
+bool store_size_is_full(const volatile struct store_shape *shape, __u64 num_pairs);
+
 #endif
