@@ -9,6 +9,7 @@ FEW = 1024                              # sessions at which ratios are asked for
 PAIR_OCCUPANCY = 0.9999
 PAIR_NS = 100
 SESSION_BYTES = 96
+LARGE = 1 << 20                         # a table beside which what every gateway has, large or small, counts little
 
 
 def target(what, value, limit, unit="", at_least=False):
@@ -62,7 +63,7 @@ def of_ports(ports):
 
 def of_memory(entries):
     for entry in entries:
-        if entry["variant"] == "bauta":
+        if entry["variant"] == "bauta" and entry["sessions"] >= LARGE:
             yield target(f"memory of a session, {entry['sessions']} sessions", entry["bytes_per_session"], SESSION_BYTES, "bytes")
 
 
