@@ -229,6 +229,7 @@ def test_a_cgroup_says_how_much_memory_there_is(lab, limited):
         rf"{limit} of cgroup /{cgroup.name}; --sessions (\d+) or less would be accepted\n", daemon.stderr)
     assert found, daemon.report()
     assert 400000 < int(found[1]) < 900000
-    daemon = lab.R.start("sh", "-c", words + found[1])
+    # how much is left is never quite the same
+    daemon = lab.R.start("sh", "-c", words + str(int(found[1]) * 9 // 10))
     daemon.wait_text("^bauta: ready: ", limit_s=20)
     assert daemon.stop(signal.SIGTERM, limit_s=10) == 0
