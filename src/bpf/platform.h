@@ -257,6 +257,9 @@ static __always_inline void platform_loop(__u32 num, long (*step)(__u32 index, v
  */
 static __always_inline struct search *platform_search(void);
 
+/* The next hop with this number; NULL: there are no records (next_hop.h). */
+static __always_inline struct next_hop *platform_next_hop(__u32 index);
+
 /* The counter of identifications with this number (scratch.h). */
 static __always_inline __u32 *platform_ident(__u32 index);
 

@@ -30,11 +30,10 @@ struct search {
 
 static int take_rule(const struct nlmsghdr *message, void *context)
 {
-	const struct fib_rule_hdr *rule = mnl_nlmsg_get_payload(message);
 	struct search *search = context;
 	const struct nlattr *attr;
 
-	mnl_attr_for_each(attr, message, sizeof(*rule))
+	mnl_attr_for_each(attr, message, sizeof(struct fib_rule_hdr))
 	{
 		if (mnl_attr_get_type(attr) == FRA_FWMARK && mnl_attr_validate(attr, MNL_TYPE_U32) == 0)
 			snprintf(search->what, sizeof(search->what), "%#x", mnl_attr_get_u32(attr));

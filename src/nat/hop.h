@@ -10,9 +10,6 @@
 
 #define FAST_WAY_WORDS (sizeof(struct fast_way) / sizeof(__u64))
 
-/* What stands there under each of the platforms; NULL: there are no records. */
-static __always_inline struct next_hop *platform_next_hop(__u32 index);
-
 /* The first of the NEXT_HOP_WAYS records where a neighbour's may stand; they go round at the end. */
 static __always_inline __u32 hop_first(__u32 ifindex, __be32 addr)
 {
