@@ -325,15 +325,16 @@ help:
 		'                   $(STAGES)' \
 		'make conformance   the requirements of docs/requirements.md, put to bauta and to nftables (as root);' \
 		'                   CONFORMANCE="-k RFC5382 -v": options of tests/conformance/run' \
-		'make verifier      instructions, stack and helpers of each BPF program against tests/verifier/budget.tsv (as root);' \
-		'                   UPDATE=1 writes the budget' \
+		'make verifier      instructions, stack and helpers of each BPF program against' \
+		'                   tests/verifier/budget.tsv (as root); UPDATE=1 writes the budget' \
 		'make fuzz          every fuzz target for FUZZ_TIME=$(FUZZ_TIME) seconds' \
-		'make bench         the packet path, bauta on tc and on XDP, against plain forwarding, nftables and a bare redirect;' \
-		'                   table, JSON and plots; BENCH=--brief: in under ten minutes; make bench-results: bench/results.md' \
+		'make bench         the packet path, bauta on tc and on XDP, against plain forwarding, nftables' \
+		'                   and a bare redirect; table, JSON and plots; BENCH=--brief: in under ten' \
+		'                   minutes; make bench-results: bench/results.md' \
 		'                   make bench-ports: the ports; make bench-store: the table; BENCH=--quick: options' \
 		'                   make bench-fsck: how long a check of the table takes' \
-		'make churn         packets of the same sessions on all CPUs at once, a minute for each configuration (as root);' \
-		'                   CHURN="usual --seconds 10": options' \
+		'make churn         packets of the same sessions on all CPUs at once, a minute for each' \
+		'                   configuration (as root); CHURN="usual --seconds 10": options' \
 		'make format        lay out the C sources' \
 		'make install       to PREFIX=$(PREFIX), below DESTDIR' \
 		'make clean         remove $(B)/'

@@ -125,8 +125,8 @@ static __always_inline void write_tag(struct churn_frame *frame, __u32 session)
 	frame->session[1] = session >> 16;
 }
 
-/* Makes a fragment of a UDP packet: the first one of its datagram, or one behind it, which may be sent by another CPU, and before it.
- * They are too short for the tag, and so nobody's at the sinks.
+/* Makes a fragment of a UDP packet: the first one of its datagram, or one behind it, which may be sent by another CPU, and
+ * before it. They are too short for the tag, and so nobody's at the sinks.
  */
 static __always_inline void cut(struct churn_frame *frame, __u32 session, bool first)
 {

@@ -8,7 +8,8 @@
 /* Conversations over TCP, and how long an answer takes.
  *
  *   rtt serve ADDRESS PORT                          until it is killed; prints a line when it listens
- *   rtt ask ADDRESS PORT CONVERSATIONS MBIT MSEC    conversations that each ask again when they have the answer, beside a stream of
+ *   rtt ask ADDRESS PORT CONVERSATIONS MBIT MSEC    conversations that each ask again when they have the answer, beside a stream
+ * of
  *                                                   so many megabits a second; one JSON object
  */
 #include <arpa/inet.h>

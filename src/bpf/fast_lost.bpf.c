@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Counting frames that the fast path has sent and a driver did not take: its queue was full, or the way was closed. XDP redirects in
- * bulk, after its program has returned, and the kernel drops in silence what is left; only its tracepoints tell. They are the whole
- * machine's, so that frames of other network namespaces and of other programs are sorted out here.
+/* Counting frames that the fast path has sent and a driver did not take: its queue was full, or the way was closed. XDP
+ * redirects in bulk, after its program has returned, and the kernel drops in silence what is left; only its tracepoints tell.
+ * They are the whole machine's, so that frames of other network namespaces and of other programs are sorted out here.
  */
 #include <linux/bpf.h>
 #include <linux/types.h>

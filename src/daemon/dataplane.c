@@ -335,7 +335,8 @@ static int mend_dirty(struct dataplane *dataplane, struct fault *fault)
 
 /* A run that died while one store took the place of the other, in one of these moments:
  *  - copying: nobody goes by the new store. It is forgotten.
- *  - frozen, some programs of the new store being attached, but the old one pinned: as far as sessions come and go both are equal. The
+ *  - frozen, some programs of the new store being attached, but the old one pinned: as far as sessions come and go both are
+ * equal. The
  *    old one counts; what packets noted in the new one, of a few milliseconds, is lost.
  *  - frozen, and the new one pinned: it counts.
  * The store remains frozen until every program is of the one that counts (dataplane_thaw).

@@ -81,8 +81,8 @@ int dataplane_next_pin(const struct dataplane *dataplane, const struct dataplane
 /* Attaches the programs in the place of those that are attached. If that fails all is as it was. */
 int dataplane_next_attach(struct dataplane *dataplane, const struct dataplane_next *next, struct fault *fault);
 
-/* Makes the new store and its programs those of the data plane, and those of it the next; what is pinned is exchanged too. One rename
- * in it decides which of both counts for a run that comes after.
+/* Makes the new store and its programs those of the data plane, and those of it the next; what is pinned is exchanged too. One
+ * rename in it decides which of both counts for a run that comes after.
  */
 void dataplane_next_commit(struct dataplane *dataplane, struct dataplane_next *next);
 

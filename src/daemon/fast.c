@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Following the interfaces of the fast path.
  *
- * Each look reads all interfaces, decides about each (fast_choose.c), attaches, writes the maps, and then detaches where nothing is
- * wanted any more. Nothing that goes wrong here is a failure: an interface without the program is served by tc. A program goes
- * to all interfaces before the maps lead packets to any, for a driver may take redirected frames only once it runs one.
+ * Each look reads all interfaces, decides about each (fast_choose.c), attaches, writes the maps, and then detaches where nothing
+ * is wanted any more. Nothing that goes wrong here is a failure: an interface without the program is served by tc. A program
+ * goes to all interfaces before the maps lead packets to any, for a driver may take redirected frames only once it runs one.
  */
 #include "fast.h"
 
@@ -48,8 +48,8 @@ static void attach_all(struct fast *fast, const struct fast_ifaces *ifaces)
 	}
 }
 
-/* Leaves out those whose drivers, though they run the program, take nothing from others. They have to say it twice: the first reading
- * may be from before there was a program.
+/* Leaves out those whose drivers, though they run the program, take nothing from others. They have to say it twice: the first
+ * reading may be from before there was a program.
  */
 static void check_xmit(struct fast *fast, struct fast_ifaces *ifaces)
 {

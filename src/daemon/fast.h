@@ -26,8 +26,8 @@ struct fast {
 	__u32 unloadable_for;    /* with this external interface */
 };
 
-/* Attaches wherever it is wanted and can be, and detaches where an earlier run had. What goes wrong is told, and the interface stays on
- * tc, which does everything.
+/* Attaches wherever it is wanted and can be, and detaches where an earlier run had. What goes wrong is told, and the interface
+ * stays on tc, which does everything.
  */
 void fast_start(struct fast *fast, const struct dataplane *dataplane, struct mnl_socket *ask, struct event_base *base);
 
@@ -37,8 +37,8 @@ void fast_follow(struct fast *fast);
 /* The same, and what has failed is tried again. */
 void fast_retry(struct fast *fast);
 
-/* What is attached stays, and gives all packets to the stack from here on. To be called before `base` is freed. Takes one that was
- * never started (all zero).
+/* What is attached stays, and gives all packets to the stack from here on. To be called before `base` is freed. Takes one that
+ * was never started (all zero).
  */
 void fast_close(struct fast *fast);
 

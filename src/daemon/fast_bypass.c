@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Looking for what the fast path would leave out.
  *
- * Routes by mark: packets have none yet when xdp sees them. IPsec: what a policy covers would go out in clear text, for xdp asks the routes
- * and not the policies. Queues that somebody has put on an interface, to shape or to prioritise: redirected frames pass them by.
- * The firewall's forward chain is not among them: that established sessions do not meet it is what the fast path is.
+ * Routes by mark: packets have none yet when xdp sees them. IPsec: what a policy covers would go out in clear text, for xdp asks
+ * the routes and not the policies. Queues that somebody has put on an interface, to shape or to prioritise: redirected frames
+ * pass them by. The firewall's forward chain is not among them: that established sessions do not meet it is what the fast path
+ * is.
  */
 #include "fast_bypass.h"
 

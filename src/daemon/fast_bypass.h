@@ -8,8 +8,8 @@
 #include "fast_iface.h"
 #include "netlink.h"
 
-/* Looks at the interfaces that take part; `ask` is a routing socket. True if there is such a thing: then `why` names it, and what would
- * work. What cannot be read is not there.
+/* Looks at the interfaces that take part; `ask` is a routing socket. True if there is such a thing: then `why` names it, and
+ * what would work. What cannot be read is not there.
  */
 bool fast_bypass_find(struct mnl_socket *ask, const struct fast_ifaces *ifaces, char why[FAST_WHY]);
 

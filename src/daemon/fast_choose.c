@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Deciding about interfaces.
  *
- * With "auto" those that a wire is plugged in take part, and their VLANs: a device of a bus stands behind them, and what comes from
- * there has whole checksums. With a list those that are named, and the VLANs upon them. Traffic goes between the
- * external interface and others, so without it, or with it alone, there is nothing to be done.
+ * With "auto" those that a wire is plugged in take part, and their VLANs: a device of a bus stands behind them, and what comes
+ * from there has whole checksums. With a list those that are named, and the VLANs upon them. Traffic goes between the external
+ * interface and others, so without it, or with it alone, there is nothing to be done.
  */
 #include "fast_choose.h"
 

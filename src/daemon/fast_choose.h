@@ -6,8 +6,8 @@
 #include "dataplane.h"
 #include "fast_iface.h"
 
-/* Sets `carrier`, `asked_for`, `takes_part` and `why` of each, as far as can be told without asking a driver; a name that is listed, and
- * that no interface has, becomes one without an index. 0 or -ENOMEM.
+/* Sets `carrier`, `asked_for`, `takes_part` and `why` of each, as far as can be told without asking a driver; a name that is
+ * listed, and that no interface has, becomes one without an index. 0 or -ENOMEM.
  */
 int fast_choose(const struct dataplane *dataplane, struct fast_ifaces *ifaces);
 

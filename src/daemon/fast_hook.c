@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Attaching the XDP program.
  *
- * The pin "fast-IFINDEX" of an instance is the link of its program at an interface: it goes with its pin, and with its interface. A
- * link can only be made where no program is, so that nobody's is ever replaced, and ours cannot be by others. The maps of the fast
- * path are pinned by their names, and outlive a run with --keep.
+ * The pin "fast-IFINDEX" of an instance is the link of its program at an interface: it goes with its pin, and with its
+ * interface. A link can only be made where no program is, so that nobody's is ever replaced, and ours cannot be by others. The
+ * maps of the fast path are pinned by their names, and outlive a run with --keep.
  */
 #include "fast_hook.h"
 

@@ -39,8 +39,8 @@ void fast_hooks_close(struct fast_hooks *hooks);
 /* The descriptor of one of its maps; only when it is loaded. */
 int fast_hooks_map(const struct fast_hooks *hooks, const char *name);
 
-/* Attaches the loaded program, or puts it in the place of what an earlier load of this instance has attached. The fault says what the
- * kernel says, which may be the driver's own words.
+/* Attaches the loaded program, or puts it in the place of what an earlier load of this instance has attached. The fault says
+ * what the kernel says, which may be the driver's own words.
  */
 int fast_hook_attach(const struct fast_hooks *hooks, __u32 ifindex, struct fault *fault);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The programs at the kernel's tracepoints. Like the XDP program they outlive a run with --keep: the pins "lost-NAME" are their links. Such
- * a link cannot be given another program, so the old one goes before the new one comes; what is lost in between is not counted.
+/* The programs at the kernel's tracepoints. Like the XDP program they outlive a run with --keep: the pins "lost-NAME" are their
+ * links. Such a link cannot be given another program, so the old one goes before the new one comes; what is lost in between is
+ * not counted.
  */
 #include "fast_lost.h"
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Interfaces whose drivers have refused. None is asked again before something has changed about it: some stop for a moment when they are. */
+/* Interfaces whose drivers have refused. None is asked again before something has changed about it: some stop for a moment when
+ * they are.
+ */
 #ifndef BAUTA_FAST_REFUSAL_H
 #define BAUTA_FAST_REFUSAL_H
 

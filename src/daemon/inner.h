@@ -23,8 +23,8 @@ void inner_start(struct inner *inner, const struct dataplane *dataplane, struct 
 /* Interfaces may have come or gone, or the configuration may be another. */
 void inner_follow(struct inner *inner);
 
-/* Puts these programs in the place of those that are loaded, wherever they are attached. They are for the store that the data plane has
- * from now on. It has them from then on; inner->hooks says so.
+/* Puts these programs in the place of those that are loaded, wherever they are attached. They are for the store that the data
+ * plane has from now on. It has them from then on; inner->hooks says so.
  */
 void inner_exchange(struct inner *inner, const struct inner_hooks *next);
 

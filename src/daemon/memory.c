@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* How much memory this process could have.
  *
- * BPF maps are charged to the cgroup of whoever makes them, so a table has to fit into the limits of all cgroups that this process is
- * in. Where they are mounted cannot be relied on (`ip netns exec` hides it); so they are mounted anew, at no place.
+ * BPF maps are charged to the cgroup of whoever makes them, so a table has to fit into the limits of all cgroups that this
+ * process is in. Where they are mounted cannot be relied on (`ip netns exec` hides it); so they are mounted anew, at no place.
  */
 #include "memory.h"
 

@@ -17,7 +17,8 @@ struct neighbour {
 	__u8 mac[MAC_LEN];
 };
 
-/* What a message of rtnetlink says: false if it is about something else than an IPv4 neighbour. One that is deleted has state 0. */
+/* What a message of rtnetlink says: false if it is about something else than an IPv4 neighbour. One that is deleted has state 0.
+ */
 bool neighbour_parse(const struct nlmsghdr *message, struct neighbour *ret_neighbour);
 
 /* Whether the kernel would send to it. */
@@ -26,8 +27,8 @@ bool neighbour_is_valid(const struct neighbour *neighbour);
 /* What the kernel knows of ret_neighbour->ifindex and addr; state 0 if nothing. 0 or -errno. */
 int neighbour_read(struct mnl_socket *socket, struct neighbour *ret_neighbour);
 
-/* Makes the kernel ask the neighbour whether it is there, now, at the address that it has; again if no answer has come. Packets are sent
- * to it meanwhile.
+/* Makes the kernel ask the neighbour whether it is there, now, at the address that it has; again if no answer has come. Packets
+ * are sent to it meanwhile.
  */
 int neighbour_ask(struct mnl_socket *socket, const struct neighbour *neighbour);
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Watching routes and neighbours for the fast path.
  *
- * Routes, rules, next hops, links, addresses, forwarding: whatever is told of them makes a new generation, and every session asks the kernel
- * anew; at the pace of pace.h, however many routes are loaded. Of neighbours only what contradicts a record of the generation
- * does. News that were lost may have been anything: so that is a change too, and all neighbours are read anew.
+ * Routes, rules, next hops, links, addresses, forwarding: whatever is told of them makes a new generation, and every session
+ * asks the kernel anew; at the pace of pace.h, however many routes are loaded. Of neighbours only what contradicts a record of
+ * the generation does. News that were lost may have been anything: so that is a change too, and all neighbours are read anew.
  *
  * A packet may have asked the kernel just before a neighbour changed, and write the record after that was heard of. So twice a
- * second each record that is in use is compared with what the kernel is known to say. Those neighbours are watched over (vigil.h), for
- * the kernel itself is not told that they are in use.
+ * second each record that is in use is compared with what the kernel is known to say. Those neighbours are watched over
+ * (vigil.h), for the kernel itself is not told that they are in use.
  *
  * All of it holds only while somebody does this. header.next_hop_until promises it, for a few seconds at a time.
  */

@@ -14,8 +14,8 @@
 struct event_base;
 struct next_hops;
 
-/* Watches from here on; `map` is the one of the records. Whatever was remembered before is void, also when the data plane has another
- * header now, if it had these records already. Acts on this thread's `platform`.
+/* Watches from here on; `map` is the one of the records. Whatever was remembered before is void, also when the data plane has
+ * another header now, if it had these records already. Acts on this thread's `platform`.
  */
 int next_hops_open(struct event_base *base, const struct dataplane *dataplane, int map, struct next_hops **ret_hops,
 		   struct fault *fault);

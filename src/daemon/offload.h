@@ -5,7 +5,9 @@
 
 #include <stdbool.h>
 
-/* Whether it takes VLAN tags off what it receives, so that XDP does not see them (ethtool's rxvlan). False also if it does not say. */
+/* Whether it takes VLAN tags off what it receives, so that XDP does not see them (ethtool's rxvlan). False also if it does not
+ * say.
+ */
 bool offload_strips_vlans(const char *iface);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* rtmsg_fib() of the kernel tells of a route that is removed before it is, and an interface is told to be down before its routes go, which
- * are not told of at all. Who asks the kernel between the two gets the old answer, under the new generation.
+/* rtmsg_fib() of the kernel tells of a route that is removed before it is, and an interface is told to be down before its routes
+ * go, which are not told of at all. Who asks the kernel between the two gets the old answer, under the new generation.
  */
 #include "pace.h"
 

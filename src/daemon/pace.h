@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* When a change that was heard of makes all next hops be looked up anew: the first at once, those that follow closely together, and
- * each twice more, for the kernel tells of some changes a moment before it makes them.
+/* When a change that was heard of makes all next hops be looked up anew: the first at once, those that follow closely together,
+ * and each twice more, for the kernel tells of some changes a moment before it makes them.
  */
 #ifndef BAUTA_PACE_H
 #define BAUTA_PACE_H

@@ -49,8 +49,8 @@ struct resize {
 /* `resize` has the members that are the daemon's. */
 int resize_open(struct resize *resize, struct event_base *base, struct fault *fault);
 
-/* Begins to make room for so many sessions, 0 being as many as there are; what was under way is given up. Refuses what cannot be: too
- * many for the memory, too few for what the table holds. The rest happens in the loop, and is told.
+/* Begins to make room for so many sessions, 0 being as many as there are; what was under way is given up. Refuses what cannot
+ * be: too many for the memory, too few for what the table holds. The rest happens in the loop, and is told.
  */
 int resize_to(struct resize *resize, __u32 num_sessions, struct fault *fault);
 

@@ -32,9 +32,9 @@
 #define TICK_MIN_MS 50u
 #define TICK_MAX_MS 250u /* other work of the daemon waits for a step */
 
-/* How long a pass is to last. What it costs is as much as the last one did, so a table that is larger, or fuller, takes longer. A
- * session ends at most two passes late: 40 s, where the shortest time-out is a minute by default. When so much of the table is in use as it
- * was made for, what has expired is in the way, and passes are twice as fast.
+/* How long a pass is to last. What it costs is as much as the last one did, so a table that is larger, or fuller, takes longer.
+ * A session ends at most two passes late: 40 s, where the shortest time-out is a minute by default. When so much of the table is
+ * in use as it was made for, what has expired is in the way, and passes are twice as fast.
  */
 static __u32 choose_pass_ms(const struct sweep *sweep)
 {

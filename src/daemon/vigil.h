@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Watching over a neighbour that the fast path sends to. The kernel does not know that it is in use, and would believe in it for minutes
- * after it is gone. So it is asked more than twice a second, and given up when it has not answered three times in 0.4 s: within a second of its end.
+/* Watching over a neighbour that the fast path sends to. The kernel does not know that it is in use, and would believe in it for
+ * minutes after it is gone. So it is asked more than twice a second, and given up when it has not answered three times in 0.4 s:
+ * within a second of its end.
  *
- * Who was given up and then is soon found at the same place is slow, or does not answer to what is sent to it alone: it is asked ever
- * more seldom, until it answers.
+ * Who was given up and then is soon found at the same place is slow, or does not answer to what is sent to it alone: it is asked
+ * ever more seldom, until it answers.
  */
 #ifndef BAUTA_VIGIL_H
 #define BAUTA_VIGIL_H

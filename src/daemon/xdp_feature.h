@@ -18,7 +18,9 @@ struct xdp_features {
 	__u64 features; /* enum xdp_feature */
 };
 
-/* All interfaces of this network namespace; the caller frees *ret_list. How many, or -errno; -EOPNOTSUPP: this kernel does not tell. */
+/* All interfaces of this network namespace; the caller frees *ret_list. How many, or -errno; -EOPNOTSUPP: this kernel does not
+ * tell.
+ */
 int xdp_features_read(struct xdp_features **ret_list);
 
 #endif

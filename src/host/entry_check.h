@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What must hold of one entry of the table.
  *
- * A look has two halves: the first reads the entry itself, says which others it depends on, and has the CPU fetch them; the second
- * reads those. Whoever looks at many entries begins several looks before ending the first, since a big table is in no cache.
+ * A look has two halves: the first reads the entry itself, says which others it depends on, and has the CPU fetch them; the
+ * second reads those. Whoever looks at many entries begins several looks before ending the first, since a big table is in no
+ * cache.
  */
 #ifndef BAUTA_ENTRY_CHECK_H
 #define BAUTA_ENTRY_CHECK_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What must hold in the table at any time (DESIGN.md §4), checked in one pass.
  *
- * A table of millions is read once, from its beginning to its end, by several threads: what would take a look somewhere else for each
- * entry goes into a ledger, which shows in which few sums something is not even. Only if there are such, entries that are in
- * them are looked at one by one, with all that belongs to them.
+ * A table of millions is read once, from its beginning to its end, by several threads: what would take a look somewhere else for
+ * each entry goes into a ledger, which shows in which few sums something is not even. Only if there are such, entries that are
+ * in them are looked at one by one, with all that belongs to them.
  *
  * The table may be live, so a look at an entry may fall between two steps of a writer. Whatever looks wrong is put aside
  * and looked at again several times, milliseconds apart; a writer is through in microseconds. Numbers that are compared

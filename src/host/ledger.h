@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A ledger of what belongs together in the table: the halves of pairs, and references and the sessions that hold them.
  *
- * Each entry is noted where it is met, and no other is read for that. An outbound entry adds a random number that follows from the
- * pair and the places of both entries, an inbound one takes it off; a session adds the number of its mapping, and of its
- * permit, and these take off as many as they have references. So all sums come to zero if the table is whole; if it
- * is not, or if it has changed meanwhile, those do not in which something was noted that has no counterpart, but for one chance
- * in 2^64: the numbers are drawn anew for each ledger.
+ * Each entry is noted where it is met, and no other is read for that. An outbound entry adds a random number that follows from
+ * the pair and the places of both entries, an inbound one takes it off; a session adds the number of its mapping, and of its
+ * permit, and these take off as many as they have references. So all sums come to zero if the table is whole; if it is not, or
+ * if it has changed meanwhile, those do not in which something was noted that has no counterpart, but for one chance in 2^64:
+ * the numbers are drawn anew for each ledger.
  */
 #ifndef BAUTA_LEDGER_H
 #define BAUTA_LEDGER_H

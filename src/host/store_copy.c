@@ -219,8 +219,8 @@ int store_copy_dirty(struct store_copy *copy)
 
 /* ---- life words ------------------------------------------------------------------------------------------------ */
 
-/* Packets went by the store first and by the copy then. So a copy that is earlier has seen none, and one that is later has seen the
- * last, but not the flags that came to the store after it was copied. A RST before the last packet is taken back
+/* Packets went by the store first and by the copy then. So a copy that is earlier has seen none, and one that is later has seen
+ * the last, but not the flags that came to the store after it was copied. A RST before the last packet is taken back
  * (life_after).
  */
 __u32 store_copy_life(__u32 own, __u32 copied)

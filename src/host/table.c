@@ -122,8 +122,8 @@ static int check_header(const struct table *table, struct fault *fault)
 	return 0;
 }
 
-/* The header knows the shapes of two stores while one takes the place of the other; the one that is pinned counts. What is written
- * has no number meanwhile. False: neither is of the store that is mapped.
+/* The header knows the shapes of two stores while one takes the place of the other; the one that is pinned counts. What is
+ * written has no number meanwhile. False: neither is of the store that is mapped.
  */
 static bool take_shape(struct table *table)
 {

@@ -147,7 +147,8 @@ _Static_assert(sizeof(struct bucket) == 128, "a bucket is two cache lines");
 #define NUM_STRIPES (NUM_PAIR_STRIPES + NUM_CROWD_SET)
 #define HASH_KEYS 4
 
-/* The shape of a store, constant in the loaded programs, and the secret of the hash, which is that of all stores of an instance. */
+/* The shape of a store, constant in the loaded programs, and the secret of the hash, which is that of all stores of an instance.
+ */
 struct store_shape {
 	__u32 num_buckets; /* addressed by the hash */
 	__u32 num_stash;   /* buckets behind them, for entries that found no room in their two */
@@ -286,7 +287,9 @@ struct header {
 	 */
 	__u64 next_hop_until;
 	__u32 resize; /* enum resize_state */
-	/* store_id of the store where entries come, go and move; STORE_NONE: nowhere. A program of another store leaves it alone. */
+	/* store_id of the store where entries come, go and move; STORE_NONE: nowhere. A program of another store leaves it
+	 * alone.
+	 */
 	__u32 writable;
 	__u32 next_stashed; /* how many of num_stashed are entries of the store that is to come */
 	/* Of the store that is to come, or that has come. The one that is pinned counts, be it this or `shape`. */
@@ -527,10 +530,10 @@ struct crowd {
 };
 
 /* Ports on which any socket of the host sits, whatever the remote; kept only with `borrow`. Index: SPACE_TCP, SPACE_UDP. And
- * behind these, from HOST_PORTS_BOUND on, those on which a socket sits that is bound to an interface, kept only with `fast_create`:
- * where a packet came in by another interface, the kernel does not find such a socket.
- * A hook that sees a socket take a port sets its bit in both bitmaps, `fresh` first. The daemon clears in `held` what has no
- * socket any more: it empties `fresh`, lists the sockets, clears what is in neither, and sets again what is in `fresh` by now.
+ * behind these, from HOST_PORTS_BOUND on, those on which a socket sits that is bound to an interface, kept only with
+ * `fast_create`: where a packet came in by another interface, the kernel does not find such a socket. A hook that sees a socket
+ * take a port sets its bit in both bitmaps, `fresh` first. The daemon clears in `held` what has no socket any more: it empties
+ * `fresh`, lists the sockets, clears what is in neither, and sets again what is in `fresh` by now.
  */
 #define HOST_PORTS_BOUND 2
 #define NUM_HOST_PORTS (2 * HOST_PORTS_BOUND)
@@ -560,14 +563,14 @@ _Static_assert(sizeof(struct quota) == 24, "no padding");
 
 /* ---- the fast path --------------------------------------------------------------------------------------------- */
 
-/* Where packets go on from here, found by the kernel's own look-up of routes and neighbours, and remembered for all sessions that go
- * there. What stands in `struct entry.next_hop` is the index of such a record, and the generation that it was found in:
+/* Where packets go on from here, found by the kernel's own look-up of routes and neighbours, and remembered for all sessions
+ * that go there. What stands in `struct entry.next_hop` is the index of such a record, and the generation that it was found in:
  * generation << NEXT_HOP_BITS | index. With header.next_hop_generation all of it is void.
  *
- * Generations are counted up by the daemon, from 1; when they are used up it clears all records and references, while the generation is
- * 0, and begins anew. A record never changes while its generation lasts: two sessions with equal next hops share one, and one that is
- * of an older generation may be taken and written anew, but never for an older one still. So between two moments at which a reader
- * has found the same generation in it, it has not changed.
+ * Generations are counted up by the daemon, from 1; when they are used up it clears all records and references, while the
+ * generation is 0, and begins anew. A record never changes while its generation lasts: two sessions with equal next hops share
+ * one, and one that is of an older generation may be taken and written anew, but never for an older one still. So between two
+ * moments at which a reader has found the same generation in it, it has not changed.
  *
  * The records of a neighbour stand in NEXT_HOP_WAYS that follow each other (hop.h), where the daemon looks for them.
  */
@@ -662,8 +665,8 @@ struct fast_note {
 };
 _Static_assert(sizeof(struct fast_note) == 384, "no padding");
 
-/* What xdp did with a frame: each is counted under exactly one, and under FAST_LOST again if it did not leave. What is given to the stack,
- * unchanged, tc sees and counts.
+/* What xdp did with a frame: each is counted under exactly one, and under FAST_LOST again if it did not leave. What is given to
+ * the stack, unchanged, tc sees and counts.
  */
 enum fast_reason {
 	FAST_OUTBOUND, /* translated, and sent on its way */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Records of next hops (struct next_hop in contract.h): read by every packet of the fast path, made by the few that have asked the kernel.
- * Nobody holds a lock. Whoever makes a record takes one of an older generation by compare-and-exchange, and whoever reads one compares
- * its generation before and after.
+/* Records of next hops (struct next_hop in contract.h): read by every packet of the fast path, made by the few that have asked
+ * the kernel. Nobody holds a lock. Whoever makes a record takes one of an older generation by compare-and-exchange, and whoever
+ * reads one compares its generation before and after.
  */
 #ifndef BAUTA_HOP_H
 #define BAUTA_HOP_H
@@ -53,9 +53,9 @@ static __always_inline void hop_write(struct next_hop *hop, const struct fast_wa
 	WRITE_ONCE(hop->used, platform_ticks() >> NEXT_HOP_USED_SHIFT);
 }
 
-/* What an entry refers to a record for this way by, in this generation: to one that is there, or that is of an older generation and now
- * is written anew. 0 if there is none: then it has to do without. A packet may be late, and its generation over: it leaves
- * those of newer ones alone.
+/* What an entry refers to a record for this way by, in this generation: to one that is there, or that is of an older generation
+ * and now is written anew. 0 if there is none: then it has to do without. A packet may be late, and its generation over: it
+ * leaves those of newer ones alone.
  */
 static __always_inline __u32 hop_intern(__u32 generation, const struct fast_way *way, __u32 ifindex, __be32 addr)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A neighbour is asked at once by telling the kernel that it is probing (NUD_PROBE), and is used meanwhile; one that is told to have
- * failed, and to be in use, is asked for by broadcast until it answers. What others keep is told apart.
+/* A neighbour is asked at once by telling the kernel that it is probing (NUD_PROBE), and is used meanwhile; one that is told to
+ * have failed, and to be in use, is asked for by broadcast until it answers. What others keep is told apart.
  */
 #include <errno.h>
 #include <linux/neighbour.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Records of next hops under threads: two write records for ways that differ in every octet, one of them a generation late, while two
- * others read whatever the two refer to. No reader ever sees half of one way and half of another, nor a way of another
+/* Records of next hops under threads: two write records for ways that differ in every octet, one of them a generation late,
+ * while two others read whatever the two refer to. No reader ever sees half of one way and half of another, nor a way of another
  * generation. Built with the thread sanitizer.
  */
 #include <pthread.h>

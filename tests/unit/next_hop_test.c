@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the daemon makes of the kernel's news: which of them concern next hops, and that nothing is left when generations begin anew. */
+/* What the daemon makes of the kernel's news: which of them concern next hops, and that nothing is left when generations begin
+ * anew.
+ */
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <setjmp.h>

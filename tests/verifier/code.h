@@ -40,8 +40,8 @@ void code_free(struct code *code);
 int code_stack(const struct code *code, const int depth[MAX_FUNCTIONS], int ret_chain[MAX_FUNCTIONS],
 	       int ret_frame[MAX_FUNCTIONS], int *ret_stack);
 
-/* Whether there is a way through the program to a call of a helper whose name contains `goal`, and on to its end, on which no other
- * helper is called.
+/* Whether there is a way through the program to a call of a helper whose name contains `goal`, and on to its end, on which no
+ * other helper is called.
  */
 bool code_reaches(const struct code *code, const char *goal);
 
