@@ -83,6 +83,8 @@ def page(results):
         lines += refusal(results["ports"])
     if results.get("streams"):
         lines += ["## TCP streams, latency, the sweep", "", "```", *report.streams_text(results["streams"])[1:], "```", ""]
+    if results.get("streams"):
+        lines += ["## TCP streams, latency and the sweep", "", "```", *report.streams_text(results["streams"]), "```", ""]
     if results["targets"]:
         lines += targets(results["targets"])
     if results["problems"]:
