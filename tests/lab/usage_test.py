@@ -50,7 +50,7 @@ REFUSED = [
     ("run -e eth0 --exclude 10.0.0.1/8", "did you mean 10.0.0.0/8"),
     ("run -e eth0 --mss big", "auto, off or a number from 88 to 65495"),
     ("down eth0", "one word too many"),
-    ("show foo", "status, sessions, mappings, ports, quotas, drops and config"),
+    ("show foo", "status, sessions, mappings, ports, quotas, drops, fast-path and config"),
     ("show sessions tcp", "proto=, internal=, external=, remote= and state="),
     ("show sessions proto=sctp", "tcp, udp or icmp"),
     ("show sessions state=open", "active, opening, established, half-closed, closing or reset"),
