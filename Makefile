@@ -74,7 +74,7 @@ OBJ      := $(SRC:src/%.c=$(B)/obj/%.o)
 MAIN     := $(filter %/cli/main.o,$(OBJ))
 PARTS    := $(patsubst $(B)/obj/%,%,$(filter-out $(MAIN),$(OBJ)))
 HOST_OBJ := $(HOST_SRC:src/%.c=%.o)
-HEADER   := $(wildcard src/*/*.h tests/*/*.h bench/*.h)
+HEADER   := $(wildcard src/*/*.h src/nat/contract/*.h tests/*/*.h bench/*.h)
 
 bpf_of = $(patsubst $(1)/%.bpf.c,$(B)/$(2)/%.skel.h,$(wildcard $(1)/*.bpf.c))
 SKEL        := $(call bpf_of,src/bpf,bpf)
@@ -213,7 +213,7 @@ $(B)/verifier/verifier: $(VERIFIER_SRC:%.c=$(B)/obj/%.o)
 
 # A stamp for each file that passed, so that only what changed is looked at again.
 .PHONY: headers tidy format
-BOTH     := $(wildcard src/nat/*.h)
+BOTH     := $(wildcard src/nat/*.h src/nat/contract/*.h)
 HOST_H   := $(filter-out src/bpf/%,$(filter-out %.bpf.h,$(HEADER)))
 BPF_H    := $(BOTH) $(wildcard src/bpf/*.h) $(filter %.bpf.h,$(HEADER))
 TIDY_SRC := $(BOTH) $(SRC) $(HOST_SRC) $(filter-out %.bpf.c,$(wildcard tests/*/*.c bench/*.c))

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What becomes of a packet: verdicts and reasons. Read contract.h first. */
+#ifndef BAUTA_CONTRACT_VERDICT_H
+#define BAUTA_CONTRACT_VERDICT_H
+
+#include <linux/types.h>
+#include <stddef.h>
+
+enum verdict {
+	VERDICT_TRANSLATED, /* rewritten, on its way */
+	VERDICT_PASSED,     /* untouched, on its way */
+	VERDICT_HELD,    /* kept for a while; it comes to the hook again, and is then counted as what becomes of it */
+	VERDICT_DROPPED, /* gone, and there is nobody to tell */
+	VERDICT_REFUSED, /* gone; its sender is told where that is allowed */
+	VERDICT_DENIED,  /* there was no packet: a call of a local program failed with EADDRINUSE */
+	NUM_VERDICT,
+};
+
+/* Why a packet had its verdict. Each packet that a hook sees is counted under exactly one of these; reason.h holds the
+ * verdict, the name and the sentence of each.
+ */
+enum reason {
+	TRANSLATED_OUTBOUND,
+	TRANSLATED_INBOUND,
+	TRANSLATED_NEW,
+	TRANSLATED_SHARED,
+	TRANSLATED_ACCEPTED,
+	TRANSLATED_CLASH,
+	TRANSLATED_ERROR_OUTBOUND,
+	TRANSLATED_ERROR_INBOUND,
+	TRANSLATED_HAIRPIN,
+	PASSED_ARP,
+	PASSED_IPV6,
+	PASSED_VLAN,
+	PASSED_OTHER_ETHERTYPE,
+	PASSED_UNSPECIFIED,
+	PASSED_MULTICAST,
+	PASSED_BROADCAST,
+	PASSED_HOST,
+	PASSED_HOST_PROTOCOL,
+	PASSED_HOST_FRAGMENT,
+	PASSED_NOT_INTERNAL,
+	PASSED_EXCLUDED,
+	PASSED_NOT_EXTERNAL,
+	PASSED_NO_SESSION,
+	PASSED_OWN_ERROR,
+	PASSED_LOOPBACK,
+	PASSED_INSIDE,
+	HELD_FRAGMENT,
+	DROPPED_IP_HEADER,
+	DROPPED_IP_LENGTH,
+	DROPPED_IP_CHECKSUM,
+	DROPPED_TCP_HEADER,
+	DROPPED_UDP_HEADER,
+	DROPPED_ICMP_HEADER,
+	DROPPED_ICMP_CHECKSUM,
+	DROPPED_ICMP_QUOTE,
+	DROPPED_ICMP_TYPE,
+	DROPPED_ERROR_NO_SESSION,
+	DROPPED_NO_SESSION,
+	DROPPED_FILTERED,
+	DROPPED_UNSOLICITED,
+	DROPPED_FRAGMENT,
+	DROPPED_SOURCE_ROUTE,
+	DROPPED_MULTICAST,
+	DROPPED_MARTIAN,
+	DROPPED_RACE,
+	DROPPED_RESIZE,
+	DROPPED_REWRITE,
+	REFUSED_PROTOCOL,
+	REFUSED_HOPS,
+	REFUSED_TOO_BIG,
+	REFUSED_NO_ROUTE,
+	REFUSED_MID_STREAM,
+	REFUSED_NO_PORT,
+	REFUSED_NO_ROOM,
+	REFUSED_NO_ADDRESS,
+	REFUSED_CLASH,
+	REFUSED_QUOTA_PORTS,
+	REFUSED_QUOTA_SESSIONS,
+	REFUSED_QUOTA_RATE,
+	DENIED_BIND,
+	DENIED_CONNECT,
+	DENIED_SEND,
+	NUM_REASON,
+};
+
+/* The rings of failures: one for what was dropped, one for each reason from REFUSED_PROTOCOL on. */
+#define NUM_FAILURE_RING (1 + NUM_REASON - REFUSED_PROTOCOL)
+
+#endif
