@@ -72,8 +72,8 @@ const struct setting setting_table[NUM_SETTING] = {
 	},
 	[SETTING_FAST_PATH] = {
 		"fast-path", 0, false, SETTING_ONE, "auto|off|IFACE,...",
-		"Which interfaces translate packets of established sessions in their drivers (auto: the external one and "
-		"others that are devices, where the driver can)",
+		"Which interfaces translate established sessions in their drivers (auto: the external one and others that "
+		"are devices and can)",
 		MEMBER(fast_path), .take = setting_value_interfaces,
 	},
 	[SETTING_FAST_CREATE] = {
