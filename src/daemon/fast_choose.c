@@ -291,6 +291,10 @@ void fast_explain_refusal(const struct fast_iface *carrier, int err, const char 
 	else if (err == -EBUSY || err == -EEXIST)
 		snprintf(remedy, sizeof(remedy),
 			 "without the XDP program that is there (`ip link show dev %s`) it would", carrier->name);
+	else if (strcasestr(words, "peer mtu"))
+		snprintf(remedy, sizeof(remedy),
+			 "an MTU of %d or less at its peer would do (`ip link set dev PEER mtu %d`), then SIGHUP",
+			 USUAL_MTU, USUAL_MTU);
 	else if (carrier->mtu > USUAL_MTU || strcasestr(words, "mtu"))
 		snprintf(remedy, sizeof(remedy),
 			 "an MTU of %d or less is what most drivers take (`ip link set dev %s mtu %d`)", USUAL_MTU,

@@ -216,12 +216,13 @@ def test_a_driver_that_refuses_says_why(make_lab):
     receive_by_napi(lab)
     bauta = gateway(lab)
     (line,) = [line for line in bauta.log.splitlines() if "eth0 stays on tc" in line]
-    assert re.search(r"refused native XDP: .*MTU.*; an MTU of \d+ or less", line), line
+    found = re.search(r"refused native XDP: .*Peer MTU.*; an MTU of (\d+) or less at its peer .*, then SIGHUP", line)
+    assert found, line
     assert not programs(lab)
     assert exchange(lab)[0] == lab.R.external
     for dev in ("eth0", "eth1"):
-        lab.switch.ip(f"link set R-{dev} mtu 1500")
-        lab.R.ip(f"link set {dev} mtu 1500")
+        lab.switch.ip(f"link set R-{dev} mtu {found[1]}")
+    bauta.daemon.kill(signal.SIGHUP)
     wait_mode(bauta, "eth0", "xdp")
     assert exchange(lab, port=7001)[0] == lab.R.external
 
