@@ -100,12 +100,13 @@ static int check_memory(const struct store_shape *shape, __u64 beside, struct fa
 		return 0;
 	if (memory.limit[0])
 		snprintf(why, sizeof(why), "are left by %s", memory.limit);
-	return fault_set(fault, ENOMEM,
-			 "too little memory for %u sessions: their table takes %llu MiB%s, and %llu MiB %s; "
-			 "--sessions %u or less would be accepted",
-			 shape->capacity, (unsigned long long)bytes >> 20,
-			 beside ? " beside the one that is there" : "", (unsigned long long)memory.bytes >> 20, why,
-			 sessions_in(most > beside ? most - beside : 0));
+	return fault_set(
+		fault, ENOMEM,
+		"too little memory for %u sessions: their table takes %llu MiB%s, and %llu MiB %s, of which it "
+		"may take %d %%; --sessions %u or less would be accepted",
+		shape->capacity, (unsigned long long)bytes >> 20, beside ? " beside the one that is there" : "",
+		(unsigned long long)memory.bytes >> 20, why, MEMORY_SHARE,
+		sessions_in(most > beside ? most - beside : 0));
 }
 
 /* ---- maps ----------------------------------------------------------------------------------------------------- */
