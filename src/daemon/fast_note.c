@@ -89,7 +89,7 @@ void fast_notes_write(struct fast_notes *notes, const struct instance *instance,
 		const struct fast_iface *iface = &ifaces->at[i];
 
 		say(notes, instance, iface);
-		if (!iface->loopback && num < MAX_FAST_NOTE)
+		if ((!iface->loopback || iface->worth_saying) && num < MAX_FAST_NOTE)
 			take(iface, external, &note[num++]);
 	}
 	if (is_same(notes, note, num)) {

@@ -192,10 +192,14 @@ def test_auto_leaves_veth_alone(lab):
 
 
 def test_a_name_that_nobody_has(lab):
-    bauta = lab.use(Bauta(PORTS, "--hairpin", "off", "--fast-path", "eth0,eth1,eth7"))
-    (line,) = [line for line in bauta.log.splitlines() if "stays on tc" in line]
-    assert "fast path: eth7 stays on tc: there is no such interface" in line
+    bauta = lab.use(Bauta(PORTS, "--hairpin", "off", "--fast-path", "eth0,eth1,eth7,lo"))
+    (line,) = [line for line in bauta.log.splitlines() if "eth7 stays on tc" in line]
+    assert "there is no such interface" in line
     assert set(programs(lab)) == {"eth0", "eth1"}
+    assert "no Ethernet header" in interfaces(bauta)["lo"]["why"]
+    lab.R.ip("link add eth7 type bridge")
+    until(lambda: "no such interface" not in interfaces(bauta)["eth7"]["why"], "another look")
+    assert bauta.log.count("lo stays on tc") == 1
 
 
 def test_somebody_elses_program_stays(lab):
