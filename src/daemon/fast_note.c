@@ -77,12 +77,48 @@ static bool is_same(const struct fast_notes *notes, const struct fast_note *note
 	return notes->note && notes->num == num && memcmp(notes->note, note, num * sizeof(*note)) == 0;
 }
 
+static bool takes_part(const struct fast_ifaces *ifaces)
+{
+	for (size_t i = 0; i < ifaces->num; i++)
+		if (ifaces->at[i].takes_part)
+			return true;
+	return false;
+}
+
+/* Rules with ct state, if there are any, lose sight of what takes the fast path. A machine that has just started tracks nothing yet,
+ * so it is asked again until it does.
+ */
+static void warn_of_tracking(struct fast_notes *notes, const struct instance *instance,
+			     const struct fast_ifaces *ifaces)
+{
+	FILE *file = NULL;
+	unsigned int num = 0;
+
+	if (!takes_part(ifaces)) {
+		notes->warned_of_tracking = false;
+		return;
+	}
+	if (!notes->warned_of_tracking)
+		file = fopen("/proc/sys/net/netfilter/nf_conntrack_count", "re");
+	if (!file)
+		return;
+	if (fscanf(file, "%u", &num) == 1 && num) {
+		log_warn("%s: fast path: connection tracking is in use here (%u connections) and does not see packets "
+			 "of the fast path: a firewall that goes by ct state may not know them any more when one "
+			 "goes up; --fast-path off would show it all",
+			 instance->iface, num);
+		notes->warned_of_tracking = true;
+	}
+	fclose(file);
+}
+
 void fast_notes_write(struct fast_notes *notes, const struct instance *instance, const struct fast_ifaces *ifaces,
 		      __u32 external)
 {
 	struct fast_note *note = calloc(ifaces->num + 1, sizeof(*note));
 	__u32 num = 0;
 
+	warn_of_tracking(notes, instance, ifaces);
 	if (!note)
 		return;
 	for (size_t i = 0; i < ifaces->num; i++) {
@@ -103,21 +139,6 @@ void fast_notes_write(struct fast_notes *notes, const struct instance *instance,
 	free(notes->note);
 	notes->note = note;
 	notes->num = num;
-}
-
-/* Rules with ct state, if there are any, lose sight of what takes the fast path. */
-static void warn_of_tracking(const struct instance *instance)
-{
-	FILE *file = fopen("/proc/sys/net/netfilter/nf_conntrack_count", "re");
-	unsigned int num = 0;
-
-	if (file && fscanf(file, "%u", &num) == 1 && num)
-		log_warn("%s: fast path: connection tracking is in use here (%u connections) and does not see packets "
-			 "of the fast path: a firewall that goes by ct state may not know them any more when one "
-			 "goes up; --fast-path off would show it all",
-			 instance->iface, num);
-	if (file)
-		fclose(file);
 }
 
 /* Before Linux 6.3 only their frames show whether drivers take them. */
@@ -146,7 +167,6 @@ void fast_notes_tell(const struct instance *instance, const struct fast_ifaces *
 	if (len) {
 		log_info("%s: fast path: %s run xdp", instance->iface, names);
 		say_who_is_believed(instance, ifaces);
-		warn_of_tracking(instance);
 	} else if (!first) {
 		log_info("%s: fast path: no interface runs xdp any more", instance->iface);
 	}

@@ -10,6 +10,7 @@ struct fast_notes {
 	int fd;                 /* of the map; < 0: there is none */
 	struct fast_note *note; /* what stands in it */
 	__u32 num;
+	bool warned_of_tracking;
 };
 
 /* Makes the map and pins it, or takes over the one that is pinned. */

@@ -281,11 +281,11 @@ def test_a_reload_turns_it_on_and_off(lab, tmp_path):
     bauta = lab.use(Bauta(PORTS, "--hairpin", "off", "-c", str(file)))
     assert not programs(lab)
     lab.R.nft("table ip t { chain f { type filter hook forward priority 0; ct state established accept; }; }")
-    exchange(lab)
     file.write_text("fast-path = eth0, eth1\n")
     bauta.daemon.kill(signal.SIGHUP)
     wait_mode(bauta, "eth0", "xdp")
-    assert "connection tracking is in use here" in bauta.log
+    exchange(lab)
+    bauta.daemon.wait_text("connection tracking is in use here")
     assert set(programs(lab)) == {"eth0", "eth1"}
     file.write_text("fast-path = off\n")
     bauta.daemon.kill(signal.SIGHUP)
