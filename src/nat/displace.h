@@ -79,10 +79,11 @@ SLOW_PATH bool store_move(__u32 index)
 	moved = true;
 out:
 	platform_unlock(stripe);
-	if (!moved || key.direction)
-		return moved;
-	store_mark(header, index);
-	store_mark(header, other * BUCKET_ENTRIES);
+	if (!moved)
+		return false;
+	/* an inbound entry takes no place in the copy, but who reads the pair in the middle of this finds none */
+	store_mark(header, key.direction ? copy.twin : index);
+	store_mark(header, key.direction ? copy.twin : other * BUCKET_ENTRIES);
 	return true;
 }
 

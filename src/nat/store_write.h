@@ -383,9 +383,10 @@ SLOW_PATH bool store_remove(__u32 index, const struct pair *expect, enum remove_
 	entry_clear(twin);
 out:
 	platform_unlock(stripe);
+	/* also of a pair that lives on: it was not to be seen for a moment (pair_seize) */
+	store_mark(header, key.direction ? twin_index : index);
 	if (!removed)
 		return false;
-	store_mark(header, key.direction ? twin_index : index);
 	platform_add64(&header->num_sessions, -1);
 	return true;
 }

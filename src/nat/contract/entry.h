@@ -129,8 +129,8 @@ struct store_shape {
 /* While a store of another size is made and takes the place of this one (src/daemon/resize.h). */
 enum resize_state {
 	RESIZE_NONE,
-	RESIZE_COPYING, /* whoever changes more than a life word of an outbound entry sets the bit of its bucket in `dirty` */
-	RESIZE_FROZEN, /* the same; and no new program begins to do that (header.writable) */
+	RESIZE_COPYING, /* whoever changes more of a pair than life words sets its outbound entry's bit in `dirty` */
+	RESIZE_FROZEN,  /* the same; and no new program begins to do that (header.writable) */
 };
 
 #define STORE_NONE 0xffffffffu
