@@ -227,8 +227,9 @@ __u32 store_copy_life(__u32 own, __u32 copied)
 {
 	__u32 ahead = ((copied >> LIFE_SEEN_SHIFT) - (own >> LIFE_SEEN_SHIFT)) & LIFE_SEEN_MASK;
 
+	/* what is alive in either has seen a packet in this second, after it was marked in the other */
 	if (!ahead)
-		return own | (copied & LIFE_TCP_MASK & ~LIFE_RST);
+		return (own & (copied | ~LIFE_PHASE_MASK)) | (copied & LIFE_TCP_MASK & ~LIFE_RST);
 	return ahead > LIFE_SEEN_MASK / 2 ? own : copied | (own & LIFE_TCP_MASK & ~LIFE_RST);
 }
 

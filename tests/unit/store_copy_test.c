@@ -320,6 +320,13 @@ static void merges_life_words(void **state)
 		  life_make(PHASE_LIVE, LIFE_ACK | LIFE_FIN, 21) },
 		{ life_make(PHASE_LIVE, LIFE_FIN, 20), life_make(PHASE_LIVE, LIFE_ACK, 20),
 		  life_make(PHASE_LIVE, LIFE_ACK | LIFE_FIN, 20) },
+		/* a packet has come in the second in which it was marked, by the one or by the other */
+		{ life_make(PHASE_DYING, LIFE_ACK, 20), life_make(PHASE_LIVE, LIFE_ACK, 20),
+		  life_make(PHASE_LIVE, LIFE_ACK, 20) },
+		{ life_make(PHASE_LIVE, LIFE_ACK, 20), life_make(PHASE_DYING, LIFE_ACK, 20),
+		  life_make(PHASE_LIVE, LIFE_ACK, 20) },
+		{ life_make(PHASE_DYING, LIFE_ACK, 20), life_make(PHASE_DYING, LIFE_ACK, 20),
+		  life_make(PHASE_DYING, LIFE_ACK, 20) },
 		/* a packet has come since, and takes the RST back */
 		{ life_make(PHASE_LIVE, LIFE_RST | LIFE_ACK, 20), life_make(PHASE_LIVE, LIFE_ACK, 21),
 		  life_make(PHASE_LIVE, LIFE_ACK, 21) },
