@@ -103,10 +103,11 @@ static void warn_of_tracking(struct fast_notes *notes, const struct instance *in
 	if (!file)
 		return;
 	if (fscanf(file, "%u", &num) == 1 && num) {
-		log_warn("%s: fast path: connection tracking is in use here (%u connections) and does not see packets "
-			 "of the fast path: a firewall that goes by ct state may not know them any more when one "
-			 "goes up; --fast-path off would show it all",
-			 instance->iface, num);
+		log_warn(
+			"%s: fast path: connection tracking is in use here (%u connections) and does not see packets "
+			"of the fast path: a firewall that goes by ct state may drop what goes up later, ICMP errors "
+			"too; bauta(8), FAST PATH, has a rule that lets them in, and --fast-path off would show it all",
+			instance->iface, num);
 		notes->warned_of_tracking = true;
 	}
 	fclose(file);
