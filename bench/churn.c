@@ -14,9 +14,7 @@
  */
 #include "churn.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -35,6 +33,7 @@
 #include "daemon/tcx.h"
 #include "instance.h"
 #include "side.h"
+#include "softirqd.h"
 #include "table.h"
 
 #include "bench/churn.skel.h"
@@ -82,7 +81,7 @@ struct worker {
 	bool inbound;
 	pthread_t thread;
 	clockid_t clock;
-	int softirqd; /* fd of the schedstat of the CPU's ksoftirqd; -1: another worker has that CPU too */
+	int softirqd; /* softirqd.h; -1 also if another worker has that CPU too */
 };
 
 struct clocks {
@@ -109,48 +108,6 @@ static __u64 clock_read(clockid_t clock)
 	return now.tv_sec * 1000000000ULL + now.tv_nsec;
 }
 
-static int softirqd_open(int cpu)
-{
-	char wanted[32], path[64], comm[32];
-	DIR *proc = opendir("/proc");
-	struct dirent *entry;
-	int fd = -1;
-
-	snprintf(wanted, sizeof(wanted), "ksoftirqd/%d\n", cpu);
-	while (proc && fd < 0 && (entry = readdir(proc))) {
-		long pid = strtol(entry->d_name, NULL, 10);
-		FILE *file;
-
-		if (pid <= 0)
-			continue;
-		snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
-		file = fopen(path, "r");
-		if (!file)
-			continue;
-		if (fgets(comm, sizeof(comm), file) && !strcmp(comm, wanted)) {
-			snprintf(path, sizeof(path), "/proc/%ld/schedstat", pid);
-			fd = open(path, O_RDONLY | O_CLOEXEC);
-		}
-		fclose(file);
-	}
-	if (proc)
-		closedir(proc);
-	if (fd < 0)
-		side_die("no ksoftirqd/%d with a schedstat in /proc", cpu);
-	return fd;
-}
-
-static __u64 softirqd_read(int fd)
-{
-	char text[96];
-	ssize_t length = pread(fd, text, sizeof(text) - 1, 0);
-
-	if (length < 0)
-		side_die("cannot read the CPU time of ksoftirqd: %s", strerror(errno));
-	text[length] = '\0';
-	return strtoull(text, NULL, 10);
-}
-
 static void counts_read(const struct churner *churner, __u64 ret_count[NUM_CHURN_COUNT])
 {
 	__u64 per_cpu[MAX_CPUS];
@@ -169,8 +126,7 @@ static void clocks_read(const struct worker *workers, int num, struct clocks *re
 	*ret_clocks = (struct clocks){ .wall_ns = clock_read(CLOCK_MONOTONIC) };
 	for (int i = 0; i < num; i++) {
 		ret_clocks->thread_ns += clock_read(workers[i].clock);
-		if (workers[i].softirqd >= 0)
-			ret_clocks->softirqd_ns += softirqd_read(workers[i].softirqd);
+		ret_clocks->softirqd_ns += softirqd_read(workers[i].softirqd);
 	}
 	counts_read(workers->churner, ret_clocks->count);
 }

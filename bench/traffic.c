@@ -17,9 +17,7 @@
  */
 #include "traffic.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -36,6 +34,7 @@
 #include <bpf/libbpf.h>
 
 #include "side.h"
+#include "softirqd.h"
 
 #include "bench/traffic.skel.h"
 
@@ -56,7 +55,7 @@ struct bench {
 	struct namespace outside;
 	__be16 *learned; /* an external port for each session */
 	int cpu;
-	int softirqd; /* fd of the schedstat of the CPU's ksoftirqd */
+	int softirqd; /* softirqd.h */
 };
 
 /* One test run and the thread that makes it. */
@@ -89,46 +88,6 @@ static __u64 clock_read(clockid_t clock)
 
 	clock_gettime(clock, &now);
 	return now.tv_sec * 1000000000ULL + now.tv_nsec;
-}
-
-static int softirqd_open(int cpu)
-{
-	char wanted[32], path[64], comm[32];
-	struct dirent *entry;
-	int fd = -1;
-	DIR *proc = opendir("/proc");
-
-	snprintf(wanted, sizeof(wanted), "ksoftirqd/%d\n", cpu);
-	while (proc && fd < 0 && (entry = readdir(proc))) {
-		long pid = strtol(entry->d_name, NULL, 10);
-		FILE *file;
-
-		if (pid <= 0)
-			continue;
-		snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
-		file = fopen(path, "r");
-		if (!file)
-			continue;
-		if (fgets(comm, sizeof(comm), file) && !strcmp(comm, wanted)) {
-			snprintf(path, sizeof(path), "/proc/%ld/schedstat", pid);
-			fd = open(path, O_RDONLY | O_CLOEXEC);
-		}
-		fclose(file);
-	}
-	if (proc)
-		closedir(proc);
-	return fd;
-}
-
-static __u64 softirqd_read(int fd)
-{
-	char text[96];
-	ssize_t length = pread(fd, text, sizeof(text) - 1, 0);
-
-	if (length < 0)
-		side_die("cannot read the CPU time of ksoftirqd: %s", strerror(errno));
-	text[length] = '\0';
-	return strtoull(text, NULL, 10);
 }
 
 static void ticks_read(int cpu, struct clocks *ret_clocks)
@@ -451,8 +410,6 @@ static void bench_open(char **argument, struct bench *ret_bench)
 	if (ret_bench->learned == MAP_FAILED)
 		side_die("cannot map the table of learned endpoints: %s", strerror(errno));
 	ret_bench->softirqd = softirqd_open(ret_bench->cpu);
-	if (ret_bench->softirqd < 0)
-		side_die("no ksoftirqd/%d with a schedstat in /proc", ret_bench->cpu);
 }
 
 static void signal_ignore(int number)
