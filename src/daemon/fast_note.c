@@ -85,8 +85,8 @@ static bool takes_part(const struct fast_ifaces *ifaces)
 	return false;
 }
 
-/* Rules with ct state, if there are any, lose sight of what takes the fast path. A machine that has just started tracks nothing yet,
- * so it is asked again until it does.
+/* Rules with ct state, if there are any, lose sight of what takes the fast path. A machine that has just started tracks nothing
+ * yet, so it is asked again until it does.
  */
 static void warn_of_tracking(struct fast_notes *notes, const struct instance *instance,
 			     const struct fast_ifaces *ifaces)

@@ -226,8 +226,8 @@ static void all_writers_leave_marks(void **state)
 	world_close(&world);
 }
 
-/* Who copies looks at a pair while somebody has one of its entries BUSY, for so long that he takes it for gone. It is there again when
- * the copy is done: whoever had it so leaves a mark, also if nothing came of what he wanted.
+/* Who copies looks at a pair while somebody has one of its entries BUSY, for so long that he takes it for gone. It is there
+ * again when the copy is done: whoever had it so leaves a mark, also if nothing came of what he wanted.
  */
 static void copies_what_was_busy(void **state)
 {

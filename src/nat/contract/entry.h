@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The records of the table: entries of sessions, mappings and permits, and the clock that they are stamped by. Read contract.h first. */
+/* The records of the table: entries of sessions, mappings and permits, and the clock that they are stamped by. Read contract.h
+ * first.
+ */
 #ifndef BAUTA_CONTRACT_ENTRY_H
 #define BAUTA_CONTRACT_ENTRY_H
 
