@@ -26,24 +26,6 @@ struct {
 	__type(value, struct fast_room);
 } fast_scratch SEC(".maps");
 
-/* Whether the way to the sender is the one by which the packet came. Of what is not, the stack says whether that may be
- * (rp_filter); here it would make sessions in the name of others.
- */
-SLOW_PATH bool fast_came_by_its_way(struct xdp_md *ctx, const struct packet *pkt, __u32 ifindex)
-{
-	struct bpf_fib_lookup params = { .family = FAMILY_IPV4 };
-	long result;
-
-	if (!pkt)
-		return false;
-	params.ifindex = ifindex;
-	params.ipv4_src = pkt->tuple.dst;
-	params.ipv4_dst = pkt->tuple.src;
-	params.l4_protocol = pkt->tuple.proto;
-	result = bpf_fib_lookup(ctx, &params, sizeof(params), 0);
-	return (result == BPF_FIB_LKUP_RET_SUCCESS || result == BPF_FIB_LKUP_RET_NO_NEIGH) && params.ifindex == ifindex;
-}
-
 /* Whether nobody is told of a refusal for whatever reason tc would have: then the packet need not go there. What is not told is
  * noted, as there.
  */

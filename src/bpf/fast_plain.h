@@ -25,6 +25,7 @@ struct plain {
 	struct iphdr *ip;
 	__u16 *checksum; /* of the transport header */
 	__u32 len;       /* of the IP packet */
+	__u32 ifindex;   /* where it came in */
 	__u8 direction;  /* 0 or ENTRY_INBOUND */
 	__u8 tcp_flags;
 };
@@ -39,6 +40,7 @@ static __always_inline bool plain_arrive(struct xdp_md *ctx, struct plain *plain
 
 	if (!link || link->ifindex != ifindex || link->role == FAST_NONE)
 		return false;
+	plain->ifindex = ifindex;
 	plain->direction = link->role == FAST_EXTERNAL ? ENTRY_INBOUND : 0;
 	return plain->link[0] == *(const __u32 *)link->mac && half[2] == *(const __u16 *)(link->mac + 4) &&
 	       half[6] == bpf_htons(ETH_P_IP);
@@ -156,6 +158,7 @@ static __always_inline int plain_go(struct xdp_md *ctx)
 	for (__u32 i = 0; i < FAST_WAY_WORDS; i++)
 		way.word[i] = READ_ONCE(hop->way.word[i]);
 	if (READ_ONCE(hop->generation) != found.next_hop >> NEXT_HOP_BITS || way.vlan_proto || plain.len > way.mtu ||
+	    (way.from && way.from != plain.ifindex) ||
 	    bpf_redirect_map(&fast_ports, way.port, XDP_PASS) != XDP_REDIRECT)
 		return PLAIN_LEFT;
 	plain_write(&plain, &found, &way);

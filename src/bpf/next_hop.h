@@ -70,6 +70,24 @@ static __always_inline bool next_hop_exit(__u32 ifindex, struct fast_exit *ret_e
 	return exit;
 }
 
+/* Whether the way to the sender is the one by which the packet came. Of what is not, the stack says whether that may be
+ * (rp_filter): in here it would go by the sessions of others, or make some in their name.
+ */
+SLOW_PATH bool came_by_its_way(struct xdp_md *ctx, const struct packet *pkt, __u32 ifindex)
+{
+	struct bpf_fib_lookup params = { .family = FAMILY_IPV4 };
+	long result;
+
+	if (!pkt)
+		return false;
+	params.ifindex = ifindex;
+	params.ipv4_src = pkt->tuple.dst;
+	params.ipv4_dst = pkt->tuple.src;
+	params.l4_protocol = pkt->tuple.proto;
+	result = bpf_fib_lookup(ctx, &params, sizeof(params), 0);
+	return (result == BPF_FIB_LKUP_RET_SUCCESS || result == BPF_FIB_LKUP_RET_NO_NEIGH) && params.ifindex == ifindex;
+}
+
 /* Asks the kernel where a packet goes on, by what it routes by on either side of the translation: the source as it came, the
  * destination as it goes. Why the fast path does not take it, or NUM_FAST_REASON: then `way` and `next_hop` are filled in. The
  * generation is read before the kernel is asked: what changes from then on makes another one. The kernel tells of some changes a
@@ -87,6 +105,8 @@ SLOW_PATH enum fast_reason next_hop_find(struct xdp_md *ctx, const struct packet
 	if (!header || !pkt || !passage)
 		return FAST_UP_ROUTE;
 	generation = READ_ONCE(header->next_hop_generation);
+	if (!passage->inbound && !came_by_its_way(ctx, pkt, passage->ifindex))
+		return FAST_UP_SOURCE;
 	params.ifindex = passage->ifindex;
 	params.ipv4_src = pkt->tuple.src;
 	params.ipv4_dst = passage->inbound ? passage->new.addr : pkt->tuple.dst;
@@ -114,6 +134,8 @@ SLOW_PATH enum fast_reason next_hop_find(struct xdp_md *ctx, const struct packet
 	passage->way.vlan_proto = exit.vlan_proto;
 	passage->way.vlan = exit.vlan;
 	passage->way.mtu = params.mtu_result;
+	passage->way.from = passage->inbound ? 0 : passage->ifindex;
+	passage->way.unused = 0;
 	__builtin_memcpy(passage->way.dest_mac, params.dmac, MAC_LEN);
 	__builtin_memcpy(passage->way.source_mac, params.smac, MAC_LEN);
 	passage->next_hop = hop_intern(generation, &passage->way, params.ifindex, params.ipv4_dst);

@@ -36,7 +36,8 @@ static __always_inline enum fast_reason find_way(struct xdp_md *ctx, const struc
 		return FAST_UP_ROUTE;
 	if (platform_ticks() > READ_ONCE(header->next_hop_until))
 		return FAST_UP_UNWATCHED;
-	if (hop_read(found->next_hop, READ_ONCE(header->next_hop_generation), &passage->way))
+	if (hop_read(found->next_hop, READ_ONCE(header->next_hop_generation), &passage->way) &&
+	    (!passage->way.from || passage->way.from == passage->ifindex))
 		return NUM_FAST_REASON;
 	passage->new = found->new;
 	reason = next_hop_find(ctx, pkt, tos, passage);
@@ -152,8 +153,6 @@ static __always_inline enum fast_reason judge_outbound(struct xdp_md *ctx, struc
 
 	if (reason != NUM_FAST_REASON)
 		return reason;
-	if (!fast_came_by_its_way(ctx, &room->pkt, room->passage.ifindex))
-		return FAST_UP_ROUTE;
 	decision->next_hop = room->passage.next_hop;
 	decision->reason = translate_outbound(ctx, &room->pkt, ORIGIN_FORWARDED, decision);
 	switch (reason_verdict(decision->reason)) {

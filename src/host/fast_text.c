@@ -34,6 +34,8 @@ const struct fast_text fast_text[] = {
 			       "its sender left the checksum to a device: a container or virtual machine here, whose "
 			       "offload can be turned off (ethtool -K IFACE tx off)" },
 	[FAST_UP_NO_SESSION] = { "no-session", FAST_UP, "the first packet of a session, or the host's own" },
+	[FAST_UP_SOURCE] = { "source", FAST_UP,
+			     "from inside, by another interface than the way to its source leads by" },
 	[FAST_UP_ROUTE] = { "route", FAST_UP, "no route, or one to the host, or by an interface that takes no part" },
 	[FAST_UP_UNWATCHED] = { "unwatched", FAST_UP, "no daemon watches routes and neighbours at the moment" },
 	[FAST_UP_NEIGHBOUR] = { "neighbour", FAST_UP, "the MAC address of its next hop is not known yet" },

@@ -274,11 +274,11 @@ static void asks_for_the_way_first(void **state)
 	frame_udp(&frame, at(INTERNAL, 40003), at(GATEWAY_ADDR, 53), 10);
 	assert_int_equal(fast_run(&fast, &frame, fast.inside).reason, FAST_UP_ROUTE);
 	frame_udp(&frame, at("203.0.113.8", 40003), at(REMOTE, 53), 10);
-	assert_int_equal(fast_run(&fast, &frame, fast.inside).reason, FAST_UP_ROUTE);
+	assert_int_equal(fast_run(&fast, &frame, fast.inside).reason, FAST_UP_SOURCE);
 	frame_udp(&frame, at(VLAN_INTERNAL, 40003), at(REMOTE, 53), 10);
-	assert_int_equal(fast_run(&fast, &frame, fast.inside).reason, FAST_UP_ROUTE);
+	assert_int_equal(fast_run(&fast, &frame, fast.inside).reason, FAST_UP_SOURCE);
 	frame_udp(&frame, at(GATEWAY_ADDR, 40003), at(REMOTE, 53), 10);
-	assert_int_equal(fast_run(&fast, &frame, fast.inside).reason, FAST_UP_ROUTE);
+	assert_int_equal(fast_run(&fast, &frame, fast.inside).reason, FAST_UP_SOURCE);
 	fast_watch(&fast, false);
 	make_first(&frame, IPPROTO_UDP, 40003);
 	assert_int_equal(fast_run(&fast, &frame, fast.inside).reason, FAST_UP_UNWATCHED);

@@ -382,6 +382,30 @@ static void leaves_what_has_no_session(void **state)
 	gateway_check(&gateway);
 }
 
+/* A host that uses the address of another, in another network of the inside: the reverse-path filter is the stack's. */
+static void leaves_what_came_by_another_way(void **state)
+{
+	struct frame frame;
+
+	(void)state;
+	reset();
+	begin(IPPROTO_TCP, INTERNAL);
+	begin(IPPROTO_TCP, VLAN_INTERNAL);
+	for (int known = 0; known < 2; known++) {
+		make_packet(&frame, IPPROTO_TCP, INTERNAL);
+		frame_tag(&frame, ETH_P_8021Q, INSIDE_VLAN_ID);
+		assert_up(&frame, fast.inside, FAST_UP_SOURCE);
+		make_packet(&frame, IPPROTO_TCP, VLAN_INTERNAL);
+		assert_up(&frame, fast.inside, FAST_UP_SOURCE);
+
+		make_packet(&frame, IPPROTO_TCP, INTERNAL);
+		assert_int_equal(fast_run(&fast, &frame, fast.inside).reason, FAST_OUTBOUND);
+		make_packet(&frame, IPPROTO_TCP, VLAN_INTERNAL);
+		frame_tag(&frame, ETH_P_8021Q, INSIDE_VLAN_ID);
+		assert_int_equal(fast_run(&fast, &frame, fast.inside).reason, FAST_OUTBOUND);
+	}
+}
+
 static void leaves_what_has_no_way(void **state)
 {
 	struct frame frame;
@@ -490,6 +514,7 @@ int main(void)
 		cmocka_unit_test(leaves_other_icmp),
 		cmocka_unit_test(leaves_partial_checksums),
 		cmocka_unit_test(leaves_what_has_no_session),
+		cmocka_unit_test(leaves_what_came_by_another_way),
 		cmocka_unit_test(leaves_what_has_no_way),
 		cmocka_unit_test(leaves_all_while_nobody_watches),
 		cmocka_unit_test(leaves_what_is_too_big),

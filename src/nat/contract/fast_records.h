@@ -39,11 +39,14 @@ struct fast_way {
 			__u8 source_mac[MAC_LEN];
 			__be16 vlan_proto; /* of the tag that the frame has there; 0: none */
 			__be16 vlan;
+			/* The only interface whose packets it is for: the one that the way to their sender leads by. 0: any */
+			__u32 from;
+			__u32 unused;
 		};
-		__u64 word[3]; /* all of it, to copy and compare */
+		__u64 word[4]; /* all of it, to copy and compare */
 	};
 };
-_Static_assert(sizeof(struct fast_way) == 24, "no padding");
+_Static_assert(sizeof(struct fast_way) == 32, "no padding");
 
 struct next_hop {
 	__u32 generation; /* 0: empty */
@@ -52,7 +55,7 @@ struct next_hop {
 	/* what it was found as, for the daemon */
 	__u32 ifindex; /* the interface that the route leads to: of the VLAN, if that is one */
 	__be32 addr;   /* the neighbour */
-	__u32 unused[6];
+	__u32 unused[4];
 };
 _Static_assert(sizeof(struct next_hop) == 64, "a cache line");
 
@@ -126,6 +129,7 @@ enum fast_reason {
 	FAST_UP_HOPS,       /* its hop limit ends here */
 	FAST_UP_CHECKSUM,   /* its sender left the checksum to a device that was none */
 	FAST_UP_NO_SESSION, /* the first packet of a session, or the host's */
+	FAST_UP_SOURCE, /* came from inside by another interface than the way to its source leads by: the stack judges that */
 	FAST_UP_ROUTE, /* no route, or one that xdp does not take: to the host, or to an interface outside of the fast path */
 	FAST_UP_UNWATCHED, /* nobody watches routes and neighbours: the daemon is gone */
 	FAST_UP_NEIGHBOUR, /* its next hop's MAC address is not known */
