@@ -249,6 +249,23 @@ static int compare(const struct budget *before, const struct budget *now)
 	return failures;
 }
 
+/* The last line says how it ended; `failures` are those so far. The exit status. */
+static int conclude(const struct budget *before, const struct budget *now, int failures)
+{
+	bool comparable = strcmp(before->kernel, now->kernel) == 0;
+
+	if (comparable)
+		failures += compare(before, now);
+	if (failures)
+		printf("%d programs, %d failures\n", now->num, failures);
+	else if (comparable)
+		printf("all %d programs are within the budget\n", now->num);
+	else
+		printf("all %d programs load; the budget is of kernel %s, and this is %s: not compared\n", now->num,
+		       before->kernel, now->kernel);
+	return !!failures;
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct options *options = state->input;
@@ -303,11 +320,9 @@ int main(int argc, char **argv)
 		err = budget_write(options.budget, &now);
 		if (err)
 			fprintf(stderr, "cannot write %s: %s\n", options.budget, strerror(-err));
+		else
+			printf("the budget of %d programs is written to %s\n", now.num, options.budget);
 		return err || failures;
 	}
-	if (strcmp(before.kernel, now.kernel) != 0)
-		printf("the budget is of kernel %s, and this is %s: not compared\n", before.kernel, now.kernel);
-	else
-		failures += compare(&before, &now);
-	return !!failures;
+	return conclude(&before, &now, failures);
 }
