@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bad_option.h"
+
 #define KEY_HELP 'h'
 
 void die_usage(const char *format, ...)
@@ -79,50 +81,6 @@ static size_t collect_options(const struct command *command, struct argp_option 
 	return num;
 }
 
-/* ---- what is wrong ---------------------------------------------------------------------------------------------- */
-
-/* "-p RANGES, --internal PREFIX, -h" */
-static void list_options(const struct parse *parse, char *text, size_t size)
-{
-	size_t len = 0;
-
-	for (const struct argp_option *option = parse->option; option->name && len < size; option++) {
-		bool has_letter = option->key > ' ' && option->key < 127;
-
-		if (has_letter)
-			len += snprintf(text + len, size - len, "%s-%c", len ? ", " : "", option->key);
-		else
-			len += snprintf(text + len, size - len, "%s--%s", len ? ", " : "", option->name);
-		if (option->arg && len < size)
-			len += snprintf(text + len, size - len, " %s", option->arg);
-	}
-}
-
-/* The option that this argument is, written out: NULL if it is none. */
-static const struct argp_option *find_option(const struct parse *parse, const char *argument)
-{
-	for (const struct argp_option *option = parse->option; option->name; option++) {
-		if (argument[0] == '-' && argument[1] == option->key)
-			return option;
-		if (strncmp(argument, "--", 2) == 0 && strcmp(argument + 2, option->name) == 0)
-			return option;
-	}
-	return NULL;
-}
-
-/* argp tells only that an argument was wrong; it is the one before the next. */
-static _Noreturn void die_option(const struct parse *parse, const struct argp_state *state)
-{
-	const char *argument = state->next > 0 ? state->argv[state->next - 1] : "";
-	const struct argp_option *option = find_option(parse, argument);
-	char options[1024];
-
-	if (option && option->arg)
-		die_usage("%s: %s needs an argument: %s %s", parse->command->verb, argument, argument, option->arg);
-	list_options(parse, options, sizeof(options));
-	die_usage("%s: \"%s\" is not understood; the options are %s", parse->command->verb, argument, options);
-}
-
 /* ---- parsing ---------------------------------------------------------------------------------------------------- */
 
 static error_t take(int key, char *arg, struct argp_state *state)
@@ -151,7 +109,7 @@ static error_t take(int key, char *arg, struct argp_state *state)
 		die_usage("%s: \"%s\" is one word too many; see bauta %s --help", parse->command->verb, arg,
 			  parse->command->verb);
 	case ARGP_KEY_ERROR:
-		die_option(parse, state);
+		bad_option_die(parse->command->verb, parse->option, state);
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}

@@ -20,10 +20,17 @@ def run(*words):
 # the words, and what the one line says
 REFUSED = [
     ("foo", "run, down, check, show, explain, flush, watch and fsck"),
-    ("--foo", "-e IFACE, -j"),
+    ("--foo", "see bauta show --help"),
+    ("show --jsn", "did you mean --json? See bauta show --help"),
     ("run", "-e IFACE is needed"),
     ("run -e", "-e IFACE"),
-    ("run --foo", "--internal PREFIX"),
+    ("run --foo", "see bauta run --help"),
+    ("run --Fast_Path=eth0", "did you mean --fast-path auto|off|IFACE,...? See bauta run --help"),
+    ("run --internl 192.168.0.0/24", "did you mean --internal PREFIX?"),
+    ("run --ex 1", "several options begin so: --external, --exclude, --expired"),
+    ("run --keep=yes", "--keep takes no argument"),
+    ("run -e eth0 -xz", '"-xz" is not understood; see bauta run --help'),
+    ("show -j -jx", '"-jx" is not understood; see bauta show --help'),
     ("run -e eth0 foo", "one word too many"),
     ("run -e averyverylongname", "1 to 15 characters"),
     ("run -e a/b", "1 to 15 characters"),
@@ -67,7 +74,7 @@ REFUSED = [
     ("explain tcp 192.0.2.1:1 192.0.2.8:1 more", "one word too many"),
     ("flush everything", "proto=, internal=, external=, remote= and state="),
     ("watch everything", "one word too many"),
-    ("fsck --repair", "-e IFACE, -j"),
+    ("fsck --repair", "see bauta fsck --help"),
 ]
 
 
@@ -78,6 +85,7 @@ def test_refused(words, says):
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
     assert line.startswith("bauta: ") and says in line
+    assert len(line) < 200
 
 
 def test_empty_words_are_refused_too():
