@@ -2,6 +2,7 @@
 """The command line: what cannot be understood is refused with one line that says what would be accepted, and --help
 and --version say what there is. None of this needs a gateway."""
 
+import pathlib
 import re
 import subprocess
 
@@ -133,6 +134,26 @@ def test_help_names_all_verbs():
     assert done.returncode == 0 and done.stderr == ""
     for verb in VERBS:
         assert f"  {verb} " in done.stdout
+
+
+def complete(line):
+    """What bash offers behind it."""
+    script = pathlib.Path(__file__).parents[2] / "packaging" / "bauta.bash-completion"
+    commands = """COMP_LINE=$2 COMP_POINT=${#2}
+ls() { printf '%s\\n' eth0 eth1 wan0; }
+. "$1"
+_bauta
+echo "${COMPREPLY[@]}"
+"""
+    return subprocess.check_output(["bash", "-c", commands, "bash", script, line], text=True, timeout=10).split()
+
+
+def test_completion_of_a_list():
+    assert complete("bauta run --fast-path ") == ["eth0", "eth1", "wan0", "auto", "off"]
+    assert complete("bauta run --fast-path eth") == ["eth0", "eth1"]
+    assert complete("bauta run --fast-path eth0,") == ["eth0,eth1", "eth0,wan0"]
+    assert complete("bauta run --hairpin wan0,eth1,e") == ["wan0,eth1,eth0"]
+    assert complete("bauta run --fast-path eth0,a") == []
 
 
 def test_version():
