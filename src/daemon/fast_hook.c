@@ -7,7 +7,6 @@
  */
 #include "fast_hook.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <linux/if_link.h>
 #include <stdio.h>
@@ -19,10 +18,10 @@
 #include <bpf/libbpf.h>
 
 #include "bpf/xdp.skel.h"
+#include "pin.h"
 #include "xdp_attach.h"
 
 #define PIN "fast-"
-#define PIN_NAME 32
 #define STAGES "fast_stages" /* the map of fast_stage.h */
 
 /* ---- loading -------------------------------------------------------------------------------------------------- */
@@ -200,21 +199,13 @@ int fast_hooks_map(const struct fast_hooks *hooks, const char *name)
 
 /* ---- what is attached ----------------------------------------------------------------------------------------- */
 
-static char *pin_path(const struct instance *instance, __u32 ifindex, char path[PIN_PATH])
-{
-	char name[PIN_NAME];
-
-	snprintf(name, sizeof(name), PIN "%u", ifindex);
-	return instance_pin(instance, name, path);
-}
-
 /* The link that is pinned for an interface, or -errno; -ENOLINK if the interface has gone from under it. */
 static int open_link(const struct instance *instance, __u32 ifindex, __u32 *ret_program)
 {
 	struct bpf_link_info info = {};
 	__u32 len = sizeof(info);
 	char path[PIN_PATH];
-	int link = bpf_obj_get(pin_path(instance, ifindex, path));
+	int link = bpf_obj_get(pin_of_iface(instance, PIN, ifindex, path));
 
 	if (link < 0)
 		return -errno;
@@ -239,28 +230,7 @@ __u32 fast_hook_program(const struct instance *instance, __u32 ifindex)
 
 int fast_hook_list(const struct instance *instance, __u32 **ret_ifindex)
 {
-	__u32 *ifindex = NULL, num = 0;
-	struct dirent *entry;
-	DIR *dir = opendir(instance->pins);
-
-	*ret_ifindex = NULL;
-	if (!dir)
-		return errno == ENOENT ? 0 : -errno;
-	while ((entry = readdir(dir))) {
-		__u32 *more, found;
-		char rest;
-
-		if (sscanf(entry->d_name, PIN "%u%c", &found, &rest) != 1)
-			continue;
-		more = realloc(ifindex, (num + 1) * sizeof(*ifindex));
-		if (!more)
-			break;
-		ifindex = more;
-		ifindex[num++] = found;
-	}
-	closedir(dir);
-	*ret_ifindex = ifindex;
-	return num;
+	return pin_list_ifaces(instance, PIN, ret_ifindex);
 }
 
 /* ---- attaching ------------------------------------------------------------------------------------------------ */
@@ -271,7 +241,7 @@ static int make_link(const struct instance *instance, __u32 ifindex, int program
 	char path[PIN_PATH];
 	int err, link;
 
-	unlink(pin_path(instance, ifindex, path));
+	unlink(pin_of_iface(instance, PIN, ifindex, path));
 	link = bpf_link_create(program, ifindex, BPF_XDP, &opts);
 	if (link < 0)
 		return -errno;
@@ -311,7 +281,7 @@ int fast_hook_attach(const struct fast_hooks *hooks, __u32 ifindex, struct fault
 void fast_hook_detach(const struct instance *instance, __u32 ifindex)
 {
 	char path[PIN_PATH];
-	int link = bpf_obj_get(pin_path(instance, ifindex, path));
+	int link = bpf_obj_get(pin_of_iface(instance, PIN, ifindex, path));
 
 	if (link < 0)
 		return;

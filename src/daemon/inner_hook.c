@@ -8,10 +8,8 @@
  */
 #include "inner_hook.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <linux/if_ether.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,11 +19,11 @@
 
 #include "attach.h"
 #include "bpf/hairpin_hook.skel.h"
+#include "pin.h"
 #include "tcx.h"
 
 #define PIN "hairpin-"
 #define PIN_QDISC "hairpin-clsact-"
-#define PIN_NAME 32
 
 /* ---- loading -------------------------------------------------------------------------------------------------- */
 
@@ -103,14 +101,6 @@ void inner_hooks_close(struct inner_hooks *hooks)
 
 /* ---- what is attached ----------------------------------------------------------------------------------------- */
 
-static char *pin_path(const struct instance *instance, const char *kind, __u32 ifindex, char path[PIN_PATH])
-{
-	char name[PIN_NAME];
-
-	snprintf(name, sizeof(name), "%s%u", kind, ifindex);
-	return instance_pin(instance, name, path);
-}
-
 /* FNV-1a: the same for every run that serves the interface. */
 static __u32 handle_of(const struct instance *instance)
 {
@@ -125,7 +115,7 @@ static __u32 handle_of(const struct instance *instance)
 static int open_link(const struct instance *instance, __u32 ifindex)
 {
 	char path[PIN_PATH];
-	int link = bpf_obj_get(pin_path(instance, PIN, ifindex, path));
+	int link = bpf_obj_get(pin_of_iface(instance, PIN, ifindex, path));
 
 	if (link < 0)
 		return -errno;
@@ -149,28 +139,7 @@ bool inner_hook_is_at(const struct instance *instance, __u32 ifindex)
 
 int inner_hook_list(const struct instance *instance, __u32 **ret_ifindex)
 {
-	__u32 *ifindex = NULL, num = 0;
-	struct dirent *entry;
-	DIR *dir = opendir(instance->pins);
-
-	*ret_ifindex = NULL;
-	if (!dir)
-		return errno == ENOENT ? 0 : -errno;
-	while ((entry = readdir(dir))) {
-		__u32 *more, found;
-		char rest;
-
-		if (sscanf(entry->d_name, PIN "%u%c", &found, &rest) != 1)
-			continue;
-		more = realloc(ifindex, (num + 1) * sizeof(*ifindex));
-		if (!more)
-			break;
-		ifindex = more;
-		ifindex[num++] = found;
-	}
-	closedir(dir);
-	*ret_ifindex = ifindex;
-	return num;
+	return pin_list_ifaces(instance, PIN, ret_ifindex);
 }
 
 /* ---- attaching ------------------------------------------------------------------------------------------------ */
@@ -183,7 +152,7 @@ static int attach_tcx(const struct instance *instance, __u32 ifindex, int progra
 	if (link >= 0) {
 		err = bpf_link_update(link, program, NULL);
 	} else {
-		pin_path(instance, PIN, ifindex, path);
+		pin_of_iface(instance, PIN, ifindex, path);
 		unlink(path);
 		link = tcx_link(ifindex, TCX_INGRESS, program);
 		if (link < 0)
@@ -203,8 +172,8 @@ static int attach_filter(const struct inner_hooks *hooks, const char *iface, __u
 	bool made = false;
 	int err;
 
-	pin_path(instance, PIN, ifindex, path);
-	pin_path(instance, PIN_QDISC, ifindex, qdisc_path);
+	pin_of_iface(instance, PIN, ifindex, path);
+	pin_of_iface(instance, PIN_QDISC, ifindex, qdisc_path);
 	err = attach_inner(iface, ifindex, handle_of(instance), program, &made, fault);
 	if (err)
 		return err;
@@ -236,11 +205,11 @@ int inner_hook_attach(struct inner_hooks *hooks, const char *iface, __u32 ifinde
 void inner_hook_detach(const struct instance *instance, __u32 ifindex)
 {
 	char path[PIN_PATH], qdisc_path[PIN_PATH];
-	int link = bpf_obj_get(pin_path(instance, PIN, ifindex, path));
+	int link = bpf_obj_get(pin_of_iface(instance, PIN, ifindex, path));
 
 	if (link < 0)
 		return;
-	pin_path(instance, PIN_QDISC, ifindex, qdisc_path);
+	pin_of_iface(instance, PIN_QDISC, ifindex, qdisc_path);
 	/* Without its pin a link would go too, but a little later. A program is no link, and has none. */
 	if (bpf_link_detach(link))
 		attach_remove_inner(ifindex, handle_of(instance), access(qdisc_path, F_OK) == 0);

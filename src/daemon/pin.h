@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The pins of an instance that say which interface they belong to: "KINDIFINDEX". */
+#ifndef BAUTA_PIN_H
+#define BAUTA_PIN_H
+
+#include <linux/types.h>
+
+#include "instance.h"
+
+/* The path of such a pin, into path; returns it. */
+char *pin_of_iface(const struct instance *instance, const char *kind, __u32 ifindex, char path[PIN_PATH]);
+
+/* The interfaces that there are such pins for, be they there or not, in no order: how many, or -errno. The caller frees. */
+int pin_list_ifaces(const struct instance *instance, const char *kind, __u32 **ret_ifindex);
+
+#endif
