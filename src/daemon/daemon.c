@@ -23,6 +23,7 @@
 #include <event2/event.h>
 
 #include "dataplane.h"
+#include "dataplane_next.h"
 #include "event_log.h"
 #include "event_socket.h"
 #include "fast.h"
@@ -425,7 +426,7 @@ static int start(struct daemon *daemon, struct fault *fault)
 	if (!err && needs_host_ports(daemon->settings))
 		list_host_ports(daemon);
 	if (!err) {
-		dataplane_thaw(&daemon->dataplane);
+		dataplane_next_thaw(&daemon->dataplane);
 		err = start_resize(daemon, fault);
 	}
 	return err;

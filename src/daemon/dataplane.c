@@ -17,9 +17,7 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,15 +29,16 @@
 #include "cgroup.h"
 #include "clock.h"
 #include "daemon.h"
+#include "dataplane_next.h"
 #include "fast_hook.h"
 #include "inner_hook.h"
 #include "jiffies.h"
 #include "leftovers.h"
 #include "link.h"
 #include "log.h"
-#include "pools.h"
-#include "store_copy.h"
+#include "pin.h"
 #include "store_map.h"
+#include "tc_programs.h"
 
 /* What outlives a run. The header is the last to be pinned. Other maps are each load's own. */
 static const char *const pinned_map[] = {
@@ -48,96 +47,11 @@ static const char *const pinned_map[] = {
 };
 
 #define NUM_PINNED_MAP (sizeof(pinned_map) / sizeof(pinned_map[0]))
-#define PIN_SWEEP "sweep"
 #define PIN_NAME 32
 
 #define MIN_POOL_ADDRS 16
 
-/* ---- what libbpf says ----------------------------------------------------------------------------------------- */
-
-/* The last warning, for the one line that reports a failure; all of it with BAUTA_DEBUG in the environment. */
-static char last_warning[256];
-
-static int take_message(enum libbpf_print_level level, const char *format, va_list args)
-{
-	va_list copy;
-
-	if (getenv("BAUTA_DEBUG")) {
-		va_copy(copy, args);
-		vfprintf(stderr, format, copy);
-		va_end(copy);
-	}
-	/* The verifier's log is many lines; its last ones say it. */
-	if (level == LIBBPF_WARN && !strstr(format, "BEGIN PROG LOAD LOG"))
-		vsnprintf(last_warning, sizeof(last_warning), format, args);
-	last_warning[strcspn(last_warning, "\n")] = '\0';
-	return 0;
-}
-
-/* ---- loading -------------------------------------------------------------------------------------------------- */
-
-static int load(struct tc *programs, const struct store_shape *shape, const struct clock *clock, __u32 l2_len,
-		struct fault *fault)
-{
-	int err;
-
-	memcpy((void *)&programs->rodata->shape, shape, sizeof(*shape));
-	*(__u64 *)&programs->rodata->clock_mult = clock->mult;
-	*(__u32 *)&programs->rodata->l2_len = l2_len;
-	last_warning[0] = '\0';
-	err = tc__load(programs);
-	if (err)
-		return fault_set_errno(
-			fault, -err,
-			"cannot load the BPF programs (needed: kernel 6.1 or later; BAUTA_DEBUG=1 shows more)%s%s",
-			last_warning[0] ? ": " : "", last_warning);
-	return 0;
-}
-
-static void take_programs(struct dataplane *dataplane, struct tc *programs)
-{
-	dataplane->programs = programs;
-	dataplane->gateways_fd = bpf_map__fd(programs->maps.gateways);
-	dataplane->events_fd = bpf_map__fd(programs->maps.events);
-	dataplane->unsolicited_fd = bpf_map__fd(programs->maps.unsolicited);
-	dataplane->sweep_fd = bpf_program__fd(programs->progs.bauta_sweep);
-}
-
-static int reuse_store(struct tc *programs, const struct store_map *map, struct fault *fault)
-{
-	int err = bpf_map__reuse_fd(programs->maps.store, map->store_fd);
-
-	if (!err)
-		err = bpf_map__reuse_fd(programs->maps.dirty, map->dirty_fd);
-	return err ? fault_set_errno(fault, -err, "cannot use the table that was made") : 0;
-}
-
 /* ---- pins ----------------------------------------------------------------------------------------------------- */
-
-static bool is_pinned(const struct instance *instance, const char *name)
-{
-	char path[PIN_PATH];
-
-	return access(instance_pin(instance, name, path), F_OK) == 0;
-}
-
-/* Pins over what may be there: by way of a name beside it, so that there is one at any moment. */
-static int pin(const struct instance *instance, int fd, const char *name, struct fault *fault)
-{
-	char path[PIN_PATH], beside[PIN_PATH], new_name[PIN_NAME];
-	int err;
-
-	snprintf(new_name, sizeof(new_name), "%s-new", name);
-	instance_pin(instance, name, path);
-	instance_pin(instance, new_name, beside);
-	unlink(beside);
-	err = bpf_obj_pin(fd, beside);
-	if (!err && rename(beside, path)) {
-		err = -errno;
-		unlink(beside);
-	}
-	return err ? fault_set_errno(fault, -err, "cannot pin %s", path) : 0;
-}
 
 static char *qdisc_pin(__u32 ifindex, char name[PIN_NAME])
 {
@@ -149,7 +63,7 @@ static bool is_qdisc_ours(const struct instance *instance, __u32 ifindex)
 {
 	char name[PIN_NAME];
 
-	return is_pinned(instance, qdisc_pin(ifindex, name));
+	return pin_is_there(instance, qdisc_pin(ifindex, name));
 }
 
 static int pin_all(struct dataplane *dataplane, struct fault *fault)
@@ -160,24 +74,13 @@ static int pin_all(struct dataplane *dataplane, struct fault *fault)
 
 	if (mkdir(instance->pins, 0700) && errno != EEXIST)
 		return fault_set_errno(fault, errno, "cannot make %s", instance->pins);
-	err = pin(instance, dataplane->sweep_fd, PIN_SWEEP, fault);
+	err = pin_put(instance, dataplane->sweep_fd, PIN_SWEEP, fault);
 	if (!err)
-		err = pin(instance, bpf_map__fd(dataplane->programs->maps.header), leftovers_mark(mark), fault);
+		err = pin_put(instance, bpf_map__fd(dataplane->programs->maps.header), leftovers_mark(mark), fault);
 	for (size_t i = 0; i < NUM_PINNED_MAP && !err; i++)
-		err = pin(instance, bpf_object__find_map_fd_by_name(dataplane->programs->obj, pinned_map[i]),
-			  pinned_map[i], fault);
+		err = pin_put(instance, bpf_object__find_map_fd_by_name(dataplane->programs->obj, pinned_map[i]),
+			      pinned_map[i], fault);
 	return err;
-}
-
-/* A reader may look at it meanwhile (take_shape in table.c). */
-static void write_shape(struct store_shape *shape, const struct store_shape *value)
-{
-	struct store_shape unknown = *value;
-
-	unknown.store_id = STORE_NONE;
-	WRITE_ONCE(shape->store_id, STORE_NONE);
-	*shape = unknown;
-	WRITE_ONCE(shape->store_id, value->store_id);
 }
 
 /* ---- a new data plane ----------------------------------------------------------------------------------------- */
@@ -240,16 +143,16 @@ static int create(struct dataplane *dataplane, const struct dataplane_wish *wish
 		err = store_map_make(&shape, 0, &map, fault);
 	if (err)
 		return err;
-	err = reuse_store(programs, &map, fault);
+	err = tc_programs_use_store(programs, &map, fault);
 	store_map_close(&map);
 	bpf_map__set_max_entries(programs->maps.pools, count_pool_addrs(wish) * NUM_SPACE);
 	if (!err)
-		err = load(programs, &shape, &clock, wish->l2_len, fault);
+		err = tc_programs_load(programs, &shape, &clock, wish->l2_len, fault);
 	if (!err)
 		err = write_header(dataplane, &shape, &clock, wish, fault);
 	if (err)
 		return err;
-	take_programs(dataplane, programs);
+	dataplane_use_programs(dataplane, programs);
 	err = pin_all(dataplane, fault);
 	if (!err)
 		err = table_open(dataplane->instance, TABLE_WRITE, &dataplane->table, fault);
@@ -314,63 +217,6 @@ static void say_what_is_kept(const struct dataplane *dataplane, const struct dat
 			 iface, header->clock.factor, wish->clock_factor, iface);
 }
 
-/* The map of buckets that are marked may still be the old store's, which is too small for the new one. */
-static int mend_dirty(struct dataplane *dataplane, struct fault *fault)
-{
-	struct table *table = &dataplane->table;
-	int fd, err;
-
-	if (table->area[AREA_DIRTY].num >= store_map_dirty_words(&table->shape))
-		return 0;
-	fd = store_map_make_dirty(&table->shape);
-	if (fd < 0)
-		return fault_set_errno(fault, -fd, "cannot make a map of buckets");
-	err = pin(dataplane->instance, fd, "dirty", fault);
-	close(fd);
-	if (err)
-		return err;
-	table_close(table);
-	return table_open(dataplane->instance, TABLE_WRITE, table, fault);
-}
-
-/* A run that died while one store took the place of the other, in one of these moments:
- *  - copying: nobody goes by the new store. It is forgotten.
- *  - frozen, some programs of the new store being attached, but the old one pinned: as far as sessions come and go both are
- * equal. The
- *    old one counts; what packets noted in the new one, of a few milliseconds, is lost.
- *  - frozen, and the new one pinned: it counts.
- * The store remains frozen until every program is of the one that counts (dataplane_thaw).
- */
-static int settle_exchange(struct dataplane *dataplane, struct fault *fault)
-{
-	struct table *table = &dataplane->table;
-	struct header *header;
-	bool is_next;
-	int err = mend_dirty(dataplane, fault);
-
-	if (err)
-		return err;
-	header = table->header;
-	is_next = table->shape.store_id == header->next_shape.store_id;
-	if (header->resize == RESIZE_NONE)
-		return 0;
-	log_warn("%s: its table was being exchanged for one of another size when the last run ended; it goes on with "
-		 "room for "
-		 "%u sessions",
-		 dataplane->instance->iface, table->shape.capacity);
-	/* while programs of both are attached each must look into the stash if its own has anything */
-	if (is_next)
-		header->num_stashed = header->next_stashed;
-	else
-		header->num_stashed -= header->next_stashed;
-	header->next_stashed = 0;
-	write_shape(&header->shape, &table->shape);
-	memset(table->area[AREA_DIRTY].memory, 0, table->area[AREA_DIRTY].num * sizeof(__u64));
-	if (header->writable == table->shape.store_id)
-		WRITE_ONCE(header->resize, RESIZE_NONE);
-	return 0;
-}
-
 static int adopt(struct dataplane *dataplane, const struct dataplane_wish *wish, struct fault *fault)
 {
 	struct header *header;
@@ -378,17 +224,17 @@ static int adopt(struct dataplane *dataplane, const struct dataplane_wish *wish,
 
 	err = table_open(dataplane->instance, TABLE_WRITE, &dataplane->table, fault);
 	if (!err)
-		err = settle_exchange(dataplane, fault);
+		err = dataplane_next_settle(dataplane, fault);
 	if (!err)
 		err = reuse_maps(dataplane, fault);
 	if (err)
 		return err;
 	header = dataplane->table.header;
-	err = load(dataplane->programs, &dataplane->table.shape, &header->clock, wish->l2_len, fault);
+	err = tc_programs_load(dataplane->programs, &dataplane->table.shape, &header->clock, wish->l2_len, fault);
 	if (err)
 		return err;
-	take_programs(dataplane, dataplane->programs);
-	err = pin(dataplane->instance, dataplane->sweep_fd, PIN_SWEEP, fault);
+	dataplane_use_programs(dataplane, dataplane->programs);
+	err = pin_put(dataplane->instance, dataplane->sweep_fd, PIN_SWEEP, fault);
 	if (err)
 		return err;
 	header->l2_len = wish->l2_len;
@@ -397,149 +243,16 @@ static int adopt(struct dataplane *dataplane, const struct dataplane_wish *wish,
 	return 0;
 }
 
-/* ---- another store --------------------------------------------------------------------------------------------- */
-
-/* The stages of the next programs. The array is of no use to anybody without a pin (stage.h). */
-#define PIN_NEXT_STAGES "stages-next"
-#define PIN_NEXT_STORE "store-next"
-
-int dataplane_next_make(const struct dataplane *dataplane, const struct store_shape *shape,
-			struct dataplane_next *ret_next, struct fault *fault)
-{
-	struct dataplane_next next = { .shape = *shape };
-	int err;
-
-	memcpy(next.shape.hash_key, dataplane->table.shape.hash_key, sizeof(next.shape.hash_key));
-	err = store_map_make(&next.shape, store_copy_bytes(&dataplane->table.shape, shape), &next.map, fault);
-	if (err)
-		return err;
-	err = table_map_area(next.map.store_fd, sizeof(struct bucket), TABLE_WRITE, &next.store);
-	if (!err)
-		err = table_map_area(next.map.dirty_fd, sizeof(__u64), TABLE_WRITE, &next.dirty);
-	if (err) {
-		dataplane_next_close(&next);
-		return fault_set_errno(fault, -err, "cannot map the new table into memory");
-	}
-	*ret_next = next;
-	return 0;
-}
-
-void dataplane_next_announce(struct dataplane *dataplane, const struct dataplane_next *next)
-{
-	write_shape(&dataplane->table.header->next_shape, &next->shape);
-}
-
-const struct bpf_object *dataplane_next_object(const struct dataplane_next *next)
-{
-	return next->programs->obj;
-}
-
-static bool is_own(const struct tc *programs, const struct bpf_map *map)
-{
-	return map == programs->maps.store || map == programs->maps.dirty || map == programs->maps.stages ||
-	       bpf_map__is_internal(map);
-}
-
-int dataplane_next_load(const struct dataplane *dataplane, struct dataplane_next *next, struct fault *fault)
-{
-	const struct header *header = dataplane->table.header;
-	struct tc *programs = tc__open();
-	struct bpf_map *map;
-	int err;
-
-	if (!programs)
-		return fault_set_errno(fault, errno, "cannot open the BPF programs");
-	err = reuse_store(programs, &next->map, fault);
-	bpf_object__for_each_map(map, programs->obj) {
-		int fd = bpf_object__find_map_fd_by_name(dataplane->programs->obj, bpf_map__name(map));
-
-		if (!err && !is_own(programs, map) && (fd < 0 || bpf_map__reuse_fd(map, fd)))
-			err = fault_set(fault, EPROTO, "cannot use the map \"%s\" for other programs",
-					bpf_map__name(map));
-	}
-	if (!err)
-		err = load(programs, &next->shape, &header->clock, header->l2_len, fault);
-	if (err)
-		tc__destroy(programs);
-	else
-		next->programs = programs;
-	return err;
-}
-
-int dataplane_next_pin(const struct dataplane *dataplane, const struct dataplane_next *next, struct fault *fault)
-{
-	int err = pin(dataplane->instance, bpf_map__fd(next->programs->maps.stages), PIN_NEXT_STAGES, fault);
-
-	return err ? err : pin(dataplane->instance, next->map.store_fd, PIN_NEXT_STORE, fault);
-}
-
-int dataplane_next_attach(struct dataplane *dataplane, const struct dataplane_next *next, struct fault *fault)
-{
-	struct tc *old = dataplane->programs;
-	int err;
-
-	dataplane->programs = next->programs;
-	err = dataplane_attach(dataplane, dataplane->table.header->ifindex, fault);
-	dataplane->programs = old;
-	if (err)
-		dataplane_attach(dataplane, dataplane->table.header->ifindex, &(struct fault){});
-	return err;
-}
-
-/* What cannot be pinned is not missed before a run comes after, which makes it anew or refuses a table that it cannot find. */
-static void pin_next(const struct dataplane *dataplane, const struct dataplane_next *next)
-{
-	const struct instance *instance = dataplane->instance;
-	char path[PIN_PATH], beside[PIN_PATH];
-	struct fault fault;
-
-	instance_pin(instance, PIN_NEXT_STORE, beside);
-	if (rename(beside, instance_pin(instance, "store", path)))
-		log_error("%s: cannot pin its new table: %s; a run after this one will find the old one",
-			  instance->iface, strerror(errno));
-	if (pin(instance, next->map.dirty_fd, "dirty", &fault) ||
-	    pin(instance, bpf_map__fd(next->programs->maps.stages), "stages", &fault) ||
-	    pin(instance, bpf_program__fd(next->programs->progs.bauta_sweep), PIN_SWEEP, &fault))
-		log_warn("%s: %s", instance->iface, fault.text);
-}
-
-void dataplane_next_commit(struct dataplane *dataplane, struct dataplane_next *next)
-{
-	struct store_shape old_shape = dataplane->table.shape;
-	struct tc *old = dataplane->programs;
-
-	pin_next(dataplane, next);
-	write_shape(&dataplane->table.header->shape, &next->shape);
-	table_exchange_store(&dataplane->table, &next->shape, &next->store, &next->dirty);
-	take_programs(dataplane, next->programs);
-	next->programs = old;
-	next->shape = old_shape;
-}
-
-void dataplane_next_close(struct dataplane_next *next)
-{
-	if (next->store.memory)
-		munmap(next->store.memory, next->store.bytes);
-	if (next->dirty.memory)
-		munmap(next->dirty.memory, next->dirty.bytes);
-	if (next->shape.store_id)
-		store_map_close(&next->map);
-	tc__destroy(next->programs);
-	memset(next, 0, sizeof(*next));
-}
-
-void dataplane_thaw(struct dataplane *dataplane)
-{
-	struct header *header = dataplane->table.header;
-	char path[PIN_PATH];
-
-	WRITE_ONCE(header->writable, dataplane->table.shape.store_id);
-	WRITE_ONCE(header->resize, RESIZE_NONE);
-	unlink(instance_pin(dataplane->instance, PIN_NEXT_STAGES, path));
-	unlink(instance_pin(dataplane->instance, PIN_NEXT_STORE, path));
-}
-
 /* ---- for others ----------------------------------------------------------------------------------------------- */
+
+void dataplane_use_programs(struct dataplane *dataplane, struct tc *programs)
+{
+	dataplane->programs = programs;
+	dataplane->gateways_fd = bpf_map__fd(programs->maps.gateways);
+	dataplane->events_fd = bpf_map__fd(programs->maps.events);
+	dataplane->unsolicited_fd = bpf_map__fd(programs->maps.unsolicited);
+	dataplane->sweep_fd = bpf_program__fd(programs->progs.bauta_sweep);
+}
 
 int dataplane_open(const struct instance *instance, const struct dataplane_wish *wish, struct dataplane *ret_dataplane,
 		   struct fault *fault)
@@ -547,11 +260,11 @@ int dataplane_open(const struct instance *instance, const struct dataplane_wish 
 	struct dataplane *dataplane = ret_dataplane; /* in place: `platform` points into its table */
 	int err;
 
-	libbpf_set_print(take_message);
-	*dataplane = (struct dataplane){ .instance = instance, .programs = tc__open() };
-	if (!dataplane->programs)
-		return fault_set_errno(fault, errno, "cannot open the BPF programs");
-	if (is_pinned(instance, "header"))
+	*dataplane = (struct dataplane){ .instance = instance };
+	err = tc_programs_open(&dataplane->programs, fault);
+	if (err)
+		return err;
+	if (pin_is_there(instance, "header"))
 		err = adopt(dataplane, wish, fault);
 	else
 		err = create(dataplane, wish, fault);
@@ -583,7 +296,7 @@ int dataplane_attach(struct dataplane *dataplane, __u32 ifindex, struct fault *f
 
 	err = attach_programs(instance->iface, ifindex, programs, &made, fault);
 	if (!err && made)
-		err = pin(instance, bpf_map__fd(dataplane->programs->maps.header), qdisc_pin(ifindex, name), fault);
+		err = pin_put(instance, bpf_map__fd(dataplane->programs->maps.header), qdisc_pin(ifindex, name), fault);
 	if (err) {
 		if (made)
 			attach_remove(instance->iface, ifindex, true, NULL, &(struct fault){});

@@ -1,15 +1,42 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The pins of an instance that say which interface they belong to: "KINDIFINDEX". */
+/* Pins of an instance: making them, and those that say which interface they belong to. */
 #include "pin.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
 
 #define PIN_NAME 32
+
+bool pin_is_there(const struct instance *instance, const char *name)
+{
+	char path[PIN_PATH];
+
+	return access(instance_pin(instance, name, path), F_OK) == 0;
+}
+
+/* By way of a name beside it, so that there is one at any moment. */
+int pin_put(const struct instance *instance, int fd, const char *name, struct fault *fault)
+{
+	char path[PIN_PATH], beside[PIN_PATH], new_name[PIN_NAME];
+	int err;
+
+	snprintf(new_name, sizeof(new_name), "%s-new", name);
+	instance_pin(instance, name, path);
+	instance_pin(instance, new_name, beside);
+	unlink(beside);
+	err = bpf_obj_pin(fd, beside);
+	if (!err && rename(beside, path)) {
+		err = -errno;
+		unlink(beside);
+	}
+	return err ? fault_set_errno(fault, -err, "cannot pin %s", path) : 0;
+}
 
 char *pin_of_iface(const struct instance *instance, const char *kind, __u32 ifindex, char path[PIN_PATH])
 {

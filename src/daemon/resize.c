@@ -18,7 +18,7 @@
  *  7. The daemon waits, and carries over what packets noted in the old store since it was copied. The socket hooks, which
  *     only read, are replaced, and the old store goes with its programs.
  * 4 to 6 take some ten milliseconds, most of it waiting for RCU. What fails before the rename is undone, and one line says
- * so. If the daemon dies in the middle, the next run finds header.resize and settles it (dataplane.c).
+ * so. If the daemon dies in the middle, the next run finds header.resize and settles it (dataplane_next.c).
  *
  * What holds no index of an entry stays as it is: pools, crowds, quotas, counters, fragments. So does the hash key, by
  * which hosts have their external addresses.
@@ -73,7 +73,7 @@ static void give_up(struct resize *resize)
 	if (resize->step == STEP_NONE)
 		return;
 	event_del(resize->timer);
-	dataplane_thaw(resize->dataplane);
+	dataplane_next_thaw(resize->dataplane);
 	forget(resize);
 }
 
@@ -226,7 +226,7 @@ static int exchange(struct resize *resize, struct fault *fault)
 	dataplane_next_commit(dataplane, &resize->next);
 	adopt_others(resize);
 	count_next(resize);
-	dataplane_thaw(dataplane);
+	dataplane_next_thaw(dataplane);
 	frozen_ms = now_ms() - frozen_ms;
 	carry_lives(resize);
 	sweep_restart(resize->sweep);

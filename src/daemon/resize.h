@@ -7,7 +7,7 @@
 
 #include <event2/event.h>
 
-#include "dataplane.h"
+#include "dataplane_next.h"
 #include "fast.h"
 #include "fault.h"
 #include "follow.h"

@@ -18,7 +18,7 @@
 
 #include "clock.h"
 #include "daemon/attach.h"
-#include "daemon/dataplane.h"
+#include "daemon/dataplane_next.h"
 #include "daemon/repair.h"
 #include "daemon/store_map.h"
 #include "daemon/sweep.h"
@@ -292,7 +292,7 @@ static void settles_what_was_interrupted(void **state)
 		/* until all programs are of the store that counts nothing may change, unless they all were */
 		assert_int_equal(store_is_writable(), moment == MOMENT_COPYING);
 		attach();
-		dataplane_thaw(&dataplane);
+		dataplane_next_thaw(&dataplane);
 		assert_true(store_is_writable());
 		assert_int_equal(header->resize, RESIZE_NONE);
 		assert_int_equal(header->shape.store_id, dataplane.table.shape.store_id);
@@ -301,7 +301,7 @@ static void settles_what_was_interrupted(void **state)
 		assert_int_equal(num_attached(), NUM_ATTACH_HOOK);
 		/* and it can be done again */
 		exchange_until(MOMENT_COMMITTED, &next, &copy, LAST_PORT + 1);
-		dataplane_thaw(&dataplane);
+		dataplane_next_thaw(&dataplane);
 		assert_int_equal(dataplane_capacity(&dataplane), OTHER_SESSIONS);
 		store_copy_close(&copy);
 		dataplane_next_close(&next);
@@ -330,7 +330,7 @@ static void leaves_indexes_of_another_store_alone(void **state)
 	request.head.store_id = dataplane.table.shape.store_id;
 	assert_int_equal(bpf_prog_test_run_opts(dataplane.sweep_fd, &opts), 0);
 	assert_int_equal(opts.retval, 0);
-	dataplane_thaw(&dataplane);
+	dataplane_next_thaw(&dataplane);
 	/* the old program, and what is meant for it */
 	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(next.programs->progs.bauta_sweep), &opts), 0);
 	assert_int_equal(opts.retval, 0);
