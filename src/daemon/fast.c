@@ -193,8 +193,10 @@ static int read_all(const struct fast *fast, struct fast_ifaces *ret_ifaces)
 	int err = fast_ifaces_read(fast->ask, ret_ifaces);
 	char why[FAST_WHY];
 
-	if (!err && is_worth_asking(&fast->wanted, ret_ifaces))
+	if (!err && is_worth_asking(&fast->wanted, ret_ifaces)) {
+		fast_ifaces_read_tags(ret_ifaces, fast->wanted.mode == INTERFACES_LIST);
 		err = fast_ifaces_read_features(ret_ifaces);
+	}
 	if (!err)
 		err = fast_choose(fast->dataplane, ret_ifaces);
 	/* who names interfaces knows what they do without */

@@ -14,7 +14,6 @@
 #include <string.h>
 
 #include "fast_hook.h"
-#include "offload.h"
 #include "xdp_attach.h"
 #include "xdp_feature.h"
 
@@ -134,6 +133,29 @@ static const struct fast_iface *find_rival(const struct fast_ifaces *ifaces, con
 	return NULL;
 }
 
+/* Without its tag a frame of another VLAN looks like an untagged one: it would be taken for a packet of this network, where the
+ * kernel knows the VLAN or drops the frame. Who lists a device is believed to know what comes out of the port.
+ */
+static bool check_tags(enum interfaces_mode mode, const struct fast_iface *carrier, struct fast_iface *iface)
+{
+	const char *remedy = "rxvlan off rx-vlan-stag-hw-parse off";
+
+	if (carrier->has_upper && carrier->tags != TAGS_KEPT) {
+		refuse(iface,
+		       "%s has VLANs upon it and takes their tags off before xdp sees them; `ethtool -K %s %s` would "
+		       "do",
+		       carrier->name, carrier->name, remedy);
+	} else if (mode == INTERFACES_AUTO && carrier->tags == TAGS_HIDDEN) {
+		refuse(iface,
+		       "%s takes VLAN tags off before xdp sees them and lets frames of any VLAN in (rx-vlan-filter is "
+		       "off); "
+		       "`ethtool -K %s %s` would do, or a list, if none come there",
+		       carrier->name, carrier->name, remedy);
+		iface->worth_saying = true;
+	}
+	return iface->takes_part;
+}
+
 /* What can be told before its driver is asked; whether it takes redirected frames, some tell only once the program is there. */
 static bool check_features(enum interfaces_mode mode, const struct fast_iface *carrier, struct fast_iface *iface)
 {
@@ -172,11 +194,8 @@ static void check(enum interfaces_mode mode, const struct instance *own, const s
 	} else if (iface->vlan_priorities) {
 		refuse(iface, "it maps priorities of packets to those of VLAN tags, which xdp does not; a VLAN without "
 			      "egress-qos-map would work");
-	} else if (carrier->has_upper && offload_strips_vlans(carrier->name)) {
-		refuse(iface,
-		       "%s has VLANs upon it and takes their tags off before xdp sees them; `ethtool -K %s rxvlan off` "
-		       "would do",
-		       carrier->name, carrier->name);
+	} else if (!check_tags(mode, carrier, iface)) {
+		;
 	} else if (!check_features(mode, carrier, iface)) {
 		;
 	} else if (carrier->xdp && carrier->xdp != fast_hook_program(own, carrier->ifindex)) {

@@ -170,6 +170,13 @@ int fast_ifaces_read_features(struct fast_ifaces *ifaces)
 	return 0;
 }
 
+void fast_ifaces_read_tags(struct fast_ifaces *ifaces, bool all)
+{
+	for (struct fast_iface *iface = ifaces->at; iface < ifaces->at + ifaces->num; iface++)
+		if (iface->ethernet && (all || iface->on_bus))
+			iface->tags = offload_read_tags(iface->name);
+}
+
 struct fast_iface *fast_ifaces_find(const struct fast_ifaces *ifaces, __u32 ifindex)
 {
 	for (size_t i = 0; i < ifaces->num; i++)

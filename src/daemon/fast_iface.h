@@ -10,6 +10,7 @@
 
 #include "contract.h"
 #include "netlink.h"
+#include "offload.h"
 
 struct fast_iface {
 	__u32 ifindex;
@@ -31,6 +32,7 @@ struct fast_iface {
 	__u64 features_now; /* at the last: some drivers can do more once a program is there */
 	bool on_bus;        /* a device of some bus stands behind it: PCI, USB, virtio */
 	bool has_upper;     /* VLANs stand upon it */
+	enum offload_tags tags;
 
 	/* What is decided about it (fast.c). */
 	struct fast_iface *carrier; /* whose driver runs the program: itself, or what a VLAN stands on */
@@ -51,6 +53,9 @@ int fast_ifaces_read(struct mnl_socket *socket, struct fast_ifaces *ret_ifaces);
 
 /* Asks the kernel what their drivers can do; where it does not tell, nothing is known. 0 or -errno. */
 int fast_ifaces_read_features(struct fast_ifaces *ifaces);
+
+/* Asks what becomes of VLAN tags there: all, or those that have a bus behind them. */
+void fast_ifaces_read_tags(struct fast_ifaces *ifaces, bool all);
 
 struct fast_iface *fast_ifaces_find(const struct fast_ifaces *ifaces, __u32 ifindex);
 struct fast_iface *fast_ifaces_named(const struct fast_ifaces *ifaces, const char *name);

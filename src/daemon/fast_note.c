@@ -157,6 +157,21 @@ static void say_who_is_believed(const struct instance *instance, const struct fa
 	}
 }
 
+/* Of a veth it is its peer that decides, in whatever namespace. */
+static void say_who_hides_tags(const struct instance *instance, const struct fast_ifaces *ifaces)
+{
+	for (size_t i = 0; i < ifaces->num; i++) {
+		const struct fast_iface *iface = &ifaces->at[i];
+
+		if (!iface->runs || iface->tags != TAGS_HIDDEN || strcmp(iface->kind, "veth") == 0)
+			continue;
+		log_info("%s: fast path: %s takes VLAN tags off before xdp sees them and lets frames of any VLAN in; "
+			 "those that look as if they were for this machine are taken for untagged ones; `ethtool -K %s "
+			 "rxvlan off rx-vlan-stag-hw-parse off` would keep them apart",
+			 instance->iface, iface->name, iface->name);
+	}
+}
+
 void fast_notes_tell(const struct instance *instance, const struct fast_ifaces *ifaces, bool first)
 {
 	char names[200] = "";
@@ -168,6 +183,7 @@ void fast_notes_tell(const struct instance *instance, const struct fast_ifaces *
 	if (len) {
 		log_info("%s: fast path: %s run xdp", instance->iface, names);
 		say_who_is_believed(instance, ifaces);
+		say_who_hides_tags(instance, ifaces);
 	} else if (!first) {
 		log_info("%s: fast path: no interface runs xdp any more", instance->iface);
 	}

@@ -3,11 +3,13 @@
 #ifndef BAUTA_OFFLOAD_H
 #define BAUTA_OFFLOAD_H
 
-#include <stdbool.h>
+/* What becomes of the VLAN tags of frames that it receives. XDP sees only those that it leaves in the frame. */
+enum offload_tags {
+	TAGS_KEPT,     /* also if it does not say */
+	TAGS_FILTERED, /* taken off, and only VLANs that stand upon it come in */
+	TAGS_HIDDEN,   /* taken off, of whatever VLAN */
+};
 
-/* Whether it takes VLAN tags off what it receives, so that XDP does not see them (ethtool's rxvlan). False also if it does not
- * say.
- */
-bool offload_strips_vlans(const char *iface);
+enum offload_tags offload_read_tags(const char *iface);
 
 #endif

@@ -250,6 +250,41 @@ static void vlan_that_cannot(void **state)
 	assert_stays("far.8", "in another network namespace");
 }
 
+/* A tag that xdp does not see. */
+static void hidden_tags(void **state)
+{
+	static const struct {
+		enum offload_tags tags;
+		bool upper, listed;
+		const char *why; /* NULL: it takes part */
+	} cases[] = {
+		{ TAGS_FILTERED, .why = NULL },
+		{ TAGS_HIDDEN, .why = "rx-vlan-filter is off" },
+		{ TAGS_HIDDEN, .listed = true, .why = NULL },
+		{ TAGS_KEPT, .upper = true, .why = NULL },
+		{ TAGS_FILTERED, .upper = true, .why = "has VLANs upon it" },
+		{ TAGS_FILTERED, .upper = true, .listed = true, .why = "has VLANs upon it" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		ifaces.at[1] = device("lan", INSIDE);
+		ifaces.at[1].tags = cases[i].tags;
+		ifaces.at[2] = vlan_upon("lan.7", 11, INSIDE, 7);
+		ifaces.num = cases[i].upper ? 3 : 2;
+		dataplane.table.config.fast_path.mode = INTERFACES_AUTO;
+		if (cases[i].listed)
+			list("wan", "lan");
+		assert_int_equal(fast_choose(&dataplane, &ifaces), 0);
+		assert_int_equal(chosen("lan")->takes_part, !cases[i].why);
+		assert_int_equal(chosen("lan")->worth_saying, cases[i].listed || cases[i].why == cases[1].why);
+		if (cases[i].why)
+			assert_stays("lan", cases[i].why);
+		if (cases[i].upper)
+			assert_int_equal(chosen("lan.7")->takes_part, !cases[i].why);
+	}
+}
+
 static void what_a_driver_says(void **state)
 {
 	struct fast_iface big = device("lan", INSIDE);
@@ -288,6 +323,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(one_place, begin, end),
 		cmocka_unit_test_setup_teardown(vlans, begin, end),
 		cmocka_unit_test_setup_teardown(vlan_that_cannot, begin, end),
+		cmocka_unit_test_setup_teardown(hidden_tags, begin, end),
 		cmocka_unit_test(what_a_driver_says),
 		cmocka_unit_test(every_reason_has_a_text),
 	};
