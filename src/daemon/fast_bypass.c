@@ -3,8 +3,8 @@
  *
  * Routes by mark: packets have none yet when xdp sees them. IPsec: what a policy covers would go out in clear text, for xdp asks
  * the routes and not the policies. Queues that somebody has put on an interface, to shape or to prioritise: redirected frames
- * pass them by. The firewall's forward chain is not among them: that established sessions do not meet it is what the fast path
- * is.
+ * pass them by. Rules of the firewall: they would see first packets of sessions and then nothing, though they may be meant for
+ * each packet, and connection tracking forgets the sessions. Whoever wants that says so with a list.
  */
 #include "fast_bypass.h"
 
@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+
+#include "fast_firewall.h"
 
 /* What the kernel itself puts on an interface that nobody has touched: net.core.default_qdisc may be any of these. */
 static const char *const usual_queue[] = { "noqueue", "mq", "pfifo_fast", "fq_codel", "fq", "pfifo", "sfq" };
@@ -161,7 +163,23 @@ static bool find_queue(struct mnl_socket *ask, const struct fast_ifaces *ifaces,
 	return true;
 }
 
+/* ---- the firewall --------------------------------------------------------------------------------------------- */
+
+static bool find_firewall(const struct fast_ifaces *ifaces, char why[FAST_WHY])
+{
+	char what[FIREWALL_TEXT];
+
+	if (!fast_firewall_find(ifaces, what))
+		return false;
+	snprintf(why, FAST_WHY,
+		 "netfilter has rules for forwarded packets (%s), and established sessions would pass them by in xdp; "
+		 "without such rules it would do, or with a list, --fast-path IFACE,IFACE, if they need not see all "
+		 "packets",
+		 what);
+	return true;
+}
+
 bool fast_bypass_find(struct mnl_socket *ask, const struct fast_ifaces *ifaces, char why[FAST_WHY])
 {
-	return find_mark(ask, why) || find_policy(why) || find_queue(ask, ifaces, why);
+	return find_mark(ask, why) || find_policy(why) || find_queue(ask, ifaces, why) || find_firewall(ifaces, why);
 }

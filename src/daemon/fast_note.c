@@ -10,6 +10,7 @@
 
 #include <bpf/bpf.h>
 
+#include "fast_firewall.h"
 #include "log.h"
 
 #define MAP "fast_notes"
@@ -64,12 +65,31 @@ static const struct fast_note *find(const struct fast_notes *notes, const char *
 }
 
 /* Once, though everything is looked at again and again. */
-static void say(const struct fast_notes *notes, const struct instance *instance, const struct fast_iface *iface)
+static bool is_news(const struct fast_notes *notes, const struct fast_iface *iface)
 {
 	const struct fast_note *before = find(notes, iface->name);
 
-	if (iface->worth_saying && iface->why[0] && !(before && strcmp(before->why, iface->why) == 0))
-		log_warn("%s: fast path: %s stays on tc: %s", instance->iface, iface->name, iface->why);
+	return iface->worth_saying && iface->why[0] && !(before && strcmp(before->why, iface->why) == 0);
+}
+
+/* One line for all that stay for one reason, at the first of them. */
+static void say(const struct fast_notes *notes, const struct instance *instance, const struct fast_ifaces *ifaces,
+		size_t at)
+{
+	const struct fast_iface *iface = &ifaces->at[at];
+	char names[200] = "";
+	size_t len = 0, num = 0;
+
+	for (size_t i = 0; i < ifaces->num && len < sizeof(names); i++) {
+		const struct fast_iface *other = &ifaces->at[i];
+
+		if (!is_news(notes, other) || strcmp(other->why, iface->why) != 0)
+			continue;
+		if (i < at)
+			return;
+		len += snprintf(names + len, sizeof(names) - len, "%s%s", num++ ? ", " : "", other->name);
+	}
+	log_warn("%s: fast path: %s %s on tc: %s", instance->iface, names, num == 1 ? "stays" : "stay", iface->why);
 }
 
 static bool is_same(const struct fast_notes *notes, const struct fast_note *note, __u32 num)
@@ -85,12 +105,13 @@ static bool takes_part(const struct fast_ifaces *ifaces)
 	return false;
 }
 
-/* Rules with ct state, if there are any, lose sight of what takes the fast path. A machine that has just started tracks nothing
- * yet, so it is asked again until it does.
+/* Rules with ct state, if there are any, lose sight of what takes the fast path, because a list wants it so. A machine that has
+ * just started tracks nothing yet, so it is asked again until it does.
  */
 static void warn_of_tracking(struct fast_notes *notes, const struct instance *instance,
 			     const struct fast_ifaces *ifaces)
 {
+	char firewall[FIREWALL_TEXT];
 	FILE *file = NULL;
 	unsigned int num = 0;
 
@@ -102,12 +123,13 @@ static void warn_of_tracking(struct fast_notes *notes, const struct instance *in
 		file = fopen("/proc/sys/net/netfilter/nf_conntrack_count", "re");
 	if (!file)
 		return;
-	if (fscanf(file, "%u", &num) == 1 && num) {
+	if (fscanf(file, "%u", &num) == 1 && num && fast_firewall_find(ifaces, firewall)) {
 		log_warn(
 			"%s: fast path: connection tracking is in use here (%u connections) and does not see packets "
-			"of the fast path: a firewall that goes by ct state may drop what goes up later, ICMP errors "
+			"of the fast path: a firewall that goes by ct state (there are rules: %s) may drop what goes "
+			"up later, ICMP errors "
 			"too; bauta(8), FAST PATH, has a rule that lets them in, and --fast-path off would show it all",
-			instance->iface, num);
+			instance->iface, num, firewall);
 		notes->warned_of_tracking = true;
 	}
 	fclose(file);
@@ -125,7 +147,8 @@ void fast_notes_write(struct fast_notes *notes, const struct instance *instance,
 	for (size_t i = 0; i < ifaces->num; i++) {
 		const struct fast_iface *iface = &ifaces->at[i];
 
-		say(notes, instance, iface);
+		if (is_news(notes, iface))
+			say(notes, instance, ifaces, i);
 		if ((!iface->loopback || iface->worth_saying) && num < MAX_FAST_NOTE)
 			take(iface, external, &note[num++]);
 	}

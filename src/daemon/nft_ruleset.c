@@ -99,7 +99,7 @@ static int take_chain(const struct nlmsghdr *message, void *context)
 	return MNL_CB_OK;
 }
 
-static struct nlmsghdr *put_request(char *buffer, __u16 type, __u8 family)
+struct nlmsghdr *nft_ruleset_request(char *buffer, __u16 type, __u8 family)
 {
 	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
 	struct nfgenmsg *info;
@@ -120,12 +120,13 @@ static int read_ruleset(struct nft_ruleset *set)
 
 	for (int i = 0; i < MAX_TRIES && err == -EINTR; i++) {
 		set->num_rules = set->num_bases = 0;
-		err = netlink_ask(set->socket, put_request(buffer, NFT_MSG_GETCHAIN, NFPROTO_UNSPEC), take_chain, set);
+		err = netlink_ask(set->socket, nft_ruleset_request(buffer, NFT_MSG_GETCHAIN, NFPROTO_UNSPEC),
+				  take_chain, set);
 		if ((err == -EINVAL || err == -EOPNOTSUPP || err == -ENOENT) && !set->num_bases)
 			return 0;
 		if (!err && set->num_bases)
-			err = netlink_ask(set->socket, put_request(buffer, NFT_MSG_GETRULE, NFPROTO_UNSPEC), take_rule,
-					  set);
+			err = netlink_ask(set->socket, nft_ruleset_request(buffer, NFT_MSG_GETRULE, NFPROTO_UNSPEC),
+					  take_rule, set);
 	}
 	return err;
 }
@@ -213,7 +214,7 @@ int nft_ruleset_read_elements(const struct nft_ruleset *set, const struct nft_ru
 {
 	struct coming coming = { .set = set, .lookup = lookup, .elements = ret_elements };
 	char buffer[1024];
-	struct nlmsghdr *request = put_request(buffer, NFT_MSG_GETSETELEM, rule->family);
+	struct nlmsghdr *request = nft_ruleset_request(buffer, NFT_MSG_GETSETELEM, rule->family);
 
 	*ret_elements = (struct nft_elements){};
 	mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_TABLE, rule->table);

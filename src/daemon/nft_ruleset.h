@@ -38,6 +38,9 @@ struct nft_elements {
 int nft_ruleset_open(const struct nft_interface *interface, struct nft_ruleset *ret_set);
 void nft_ruleset_close(struct nft_ruleset *set);
 
+/* Begins a request for a dump of chains, rules or elements, to be sent to a socket of NETLINK_NETFILTER. */
+struct nlmsghdr *nft_ruleset_request(char *buffer, __u16 type, __u8 family);
+
 /* Where the rules of a chain begin in by_chain, or those of the next if it has none. */
 size_t nft_ruleset_find(const struct nft_ruleset *set, const struct nft_chain *chain);
 

@@ -73,7 +73,7 @@ const struct setting setting_table[NUM_SETTING] = {
 	[SETTING_FAST_PATH] = {
 		"fast-path", 0, false, SETTING_ONE, "auto|off|IFACE,...",
 		"Which interfaces translate established sessions in their drivers (auto: the external one and others that "
-		"are devices and can)",
+		"are devices and can, where netfilter has no rules for forwarded packets)",
 		MEMBER(fast_path), .take = setting_value_interfaces,
 	},
 	[SETTING_FAST_CREATE] = {

@@ -192,8 +192,8 @@ def test_auto_leaves_veth_alone(lab):
 
 
 def test_a_name_that_nobody_has(lab):
-    bauta = lab.use(Bauta(PORTS, "--hairpin", "off", "--fast-path", "eth0,eth1,eth7,lo"))
-    (line,) = [line for line in bauta.log.splitlines() if "eth7 stays on tc" in line]
+    bauta = lab.use(Bauta(PORTS, "--hairpin", "off", "--fast-path", "eth0,eth1,eth7,eth8,lo"))
+    (line,) = [line for line in bauta.log.splitlines() if "eth7, eth8 stay on tc" in line]
     assert "there is no such interface" in line
     assert set(programs(lab)) == {"eth0", "eth1"}
     assert "no Ethernet header" in interfaces(bauta)["lo"]["why"]

@@ -100,13 +100,73 @@ static void queues(void **state)
 	check(NULL);
 }
 
+/* A ruleset of its own each, and the words that keep auto away; NULL: it does not. */
+static void firewall(void **state)
+{
+	static const struct {
+		const char *ruleset, *words;
+	} cases[] = {
+		{ "table ip t { chain c { type filter hook forward priority 0; }; }", NULL },
+		{ "table ip t { chain c { type filter hook input priority 0; policy drop; }; chain d { accept; }; }",
+		  NULL },
+		{ "table ip6 t { chain c { type filter hook forward priority 0; policy drop; }; }", NULL },
+		{ "table ip t { chain c { type filter hook forward priority 0; policy drop; }; }",
+		  "nftables: table t, chain c, at hook forward" },
+		{ "table inet t { chain c { type filter hook forward priority 0; ct state established accept; }; }",
+		  "at hook forward" },
+		{ "table ip t { chain c { type nat hook prerouting priority 0; udp dport 53 dnat to 10.0.0.1; }; }",
+		  "at hook prerouting" },
+		{ "table ip t { chain c { type filter hook postrouting priority 0; counter; }; }",
+		  "at hook postrouting" },
+		{ "table ip t { chain c { type route hook output priority 0; counter; }; }", NULL },
+		{ "table netdev t { chain c { type filter hook ingress device wire priority 0; counter; }; }",
+		  "at hook ingress" },
+		{ "table netdev t { chain c { type filter hook ingress device far priority 0; counter; }; }", NULL },
+		{ "table netdev t { chain c { type filter hook ingress devices = { far, wire } priority 0; counter; }; "
+		  "}",
+		  "at hook ingress" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char command[300];
+
+		snprintf(command, sizeof(command), "nft 'flush ruleset; %s'", cases[i].ruleset);
+		assert_int_equal(system(command), 0);
+		check(cases[i].words);
+	}
+	assert_int_equal(system("nft flush ruleset"), 0);
+	check(NULL);
+}
+
+static void old_firewall(void **state)
+{
+	(void)state;
+	/* tables with empty chains are loaded by whoever looks */
+	if (system("iptables-legacy -nL >/dev/null 2>&1")) {
+		print_message("# SKIP: this kernel has no old iptables\n");
+		skip();
+	}
+	check(NULL);
+	assert_int_equal(system("iptables-legacy -A INPUT -j DROP"), 0);
+	check(NULL);
+	assert_int_equal(system("iptables-legacy -P FORWARD DROP"), 0);
+	check("iptables: table filter, chain FORWARD");
+	assert_int_equal(system("iptables-legacy -P FORWARD ACCEPT"), 0);
+	check(NULL);
+	assert_int_equal(system("iptables-legacy -t mangle -A POSTROUTING -j DSCP --set-dscp 1 2>/dev/null || "
+				"iptables-legacy -t mangle -A POSTROUTING"),
+			 0);
+	check("iptables: table mangle, chain POSTROUTING");
+	assert_int_equal(system("iptables-legacy -t mangle -F"), 0);
+	check(NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing_is_there),
-		cmocka_unit_test(routes_by_mark),
-		cmocka_unit_test(policies),
-		cmocka_unit_test(queues),
+		cmocka_unit_test(nothing_is_there), cmocka_unit_test(routes_by_mark), cmocka_unit_test(policies),
+		cmocka_unit_test(queues),           cmocka_unit_test(firewall),       cmocka_unit_test(old_firewall),
 	};
 
 	return cmocka_run_group_tests(tests, enter, leave);

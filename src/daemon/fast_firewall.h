@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Rules of netfilter that forwarded packets meet, and those of the fast path do not. */
+#ifndef BAUTA_FAST_FIREWALL_H
+#define BAUTA_FAST_FIREWALL_H
+
+#include <stdbool.h>
+
+#include "fast_iface.h"
+
+#define FIREWALL_TEXT 140
+
+/* Looks for a chain that has a rule, or drops what meets none. True if there is one: then `what` names it. What cannot be read is
+ * not there.
+ */
+bool fast_firewall_find(const struct fast_ifaces *ifaces, char what[FIREWALL_TEXT]);
+
+#endif
