@@ -12,27 +12,15 @@
 
 #include <cmocka.h>
 
-#include "fast.h"
+#include "beside.h"
 #include "packet.h"
 #include "wires.h"
 
-static struct gateway plain; /* tc alone */
-static struct gateway mixed;
-static struct fast fast;
-
 /* ---- both gateways -------------------------------------------------------------------------------------------- */
-
-static struct platform plain_platform, mixed_platform;
 
 static void reset(const char *ranges)
 {
-	platform = plain_platform;
-	gateway_reset(&plain, ranges);
-	platform = mixed_platform;
-	gateway_reset(&mixed, ranges);
-	mixed.config.fast_create = 1;
-	gateway_configure(&mixed);
-	fast_new_generation(&fast);
+	beside_reset(ranges, true);
 }
 
 /* Puts the configuration of the mixed gateway, which the test has changed, in force in both. */
@@ -45,10 +33,7 @@ static void configure(void)
 
 static void check(void)
 {
-	platform = plain_platform;
-	gateway_check(&plain);
-	platform = mixed_platform;
-	gateway_check(&mixed);
+	beside_check();
 	assert_int_equal(plain.header->num_sessions, mixed.header->num_sessions);
 	assert_int_equal(plain.header->num_mappings, mixed.header->num_mappings);
 }
@@ -343,7 +328,7 @@ static void avoids_sockets(void **state)
 	assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	assert_port_is_kept(IPPROTO_UDP, 40003);
 	close(fd);
-	platform = mixed_platform;
+	beside_use(&mixed);
 	gateway_check(&mixed);
 }
 
@@ -435,30 +420,8 @@ static void drops_what_tc_would(void **state)
 	gateway_write_limit(&mixed, LIMIT_ICMP, &(struct limit){ 0 });
 	frame_udp(&frame, at(INTERNAL, 2), at(REMOTE, 53), 1);
 	assert_int_equal(fast_run(&fast, &frame, fast.inside).reason, FAST_REFUSED);
-	platform = mixed_platform;
+	beside_use(&mixed);
 	gateway_check(&mixed);
-}
-
-/* ---- all of them ------------------------------------------------------------------------------------------------ */
-
-static int open_all(void **state)
-{
-	(void)state;
-	gateway_open(&plain, ETH_HLEN, 1024);
-	plain_platform = platform;
-	gateway_open(&mixed, ETH_HLEN, 1024);
-	mixed_platform = platform;
-	fast_open(&fast, &mixed, OUTSIDE);
-	return 0;
-}
-
-static int close_all(void **state)
-{
-	(void)state;
-	fast_close(&fast);
-	gateway_close(&mixed);
-	gateway_close(&plain);
-	return 0;
 }
 
 int main(void)
@@ -472,5 +435,5 @@ int main(void)
 		cmocka_unit_test(lets_tc_tell_clients), cmocka_unit_test(drops_what_tc_would),
 	};
 
-	return cmocka_run_group_tests(tests, open_all, close_all);
+	return cmocka_run_group_tests(tests, beside_open, beside_close);
 }

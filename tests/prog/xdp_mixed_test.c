@@ -10,29 +10,15 @@
 
 #include <cmocka.h>
 
+#include "beside.h"
 #include "chance.h"
-#include "fast.h"
 #include "packet.h"
 #include "session.h"
 
 #define NUM_PACKETS 2000
 #define NUM_PACKETS_EMULATED 800
 
-static struct gateway plain; /* tc alone */
-static struct gateway mixed;
-static struct fast fast;
 static int num_by_xdp, num_created, num_expired, num_in_state[NUM_SESSION_STATE];
-
-/* The functions that look at a table look at that of `platform`. */
-static struct platform plain_platform, mixed_platform;
-
-static void use(const struct platform *which)
-{
-	__u64 chance = platform.random;
-
-	platform = *which;
-	platform.random = chance;
-}
 
 /* ---- one packet ----------------------------------------------------------------------------------------------- */
 
@@ -140,12 +126,12 @@ struct session_seen {
 };
 
 /* The clock stands at 0. */
-static struct session_seen look(const struct platform *which, struct gateway *gateway, __u8 proto)
+static struct session_seen look(struct gateway *gateway, __u8 proto)
 {
 	struct session_seen seen = {};
 	struct row row;
 
-	use(which);
+	beside_use(gateway);
 	seen.is_there = gateway_find(gateway, proto, at(EXTERNAL, 40003), remote_of(proto), &row);
 	if (!seen.is_there)
 		return seen;
@@ -159,7 +145,7 @@ static struct session_seen look(const struct platform *which, struct gateway *ga
 
 static void compare(__u8 proto)
 {
-	struct session_seen a = look(&plain_platform, &plain, proto), b = look(&mixed_platform, &mixed, proto);
+	struct session_seen a = look(&plain, proto), b = look(&mixed, proto);
 
 	assert_int_equal(a.is_there, b.is_there);
 	assert_true(endpoint_equal(a.internal, b.internal));
@@ -183,24 +169,11 @@ static void both_sweep(enum sweep_op op)
 {
 	__u32 removed;
 
-	use(&plain_platform);
+	beside_use(&plain);
 	removed = gateway_sweep(&plain, op);
-	use(&mixed_platform);
+	beside_use(&mixed);
 	assert_int_equal(gateway_sweep(&mixed, op), removed);
 	num_expired += removed;
-}
-
-static void both_reset(bool fast_create)
-{
-	use(&plain_platform);
-	gateway_reset(&plain, "40000-40009");
-	use(&mixed_platform);
-	gateway_reset(&mixed, "40000-40009");
-	mixed.config.fast_create = fast_create;
-	gateway_configure(&mixed);
-	num_by_xdp = num_created = num_expired = 0;
-	memset(num_in_state, 0, sizeof(num_in_state));
-	fast_new_generation(&fast);
 }
 
 static void both_send(const struct choice *choice, bool past_xdp)
@@ -222,7 +195,9 @@ static void agree_in_any_order(bool fast_create)
 	int num = chance_number(NUM_PACKETS, NUM_PACKETS_EMULATED);
 
 	platform.random = chance_seed();
-	both_reset(fast_create);
+	beside_reset("40000-40009", fast_create);
+	num_by_xdp = num_created = num_expired = 0;
+	memset(num_in_state, 0, sizeof(num_in_state));
 	for (int i = 0; i < num; i++) {
 		struct choice choice = { .proto = protos[below(3)], .inbound = below(2), .flags = draw_flags() };
 		__u32 what = below(24);
@@ -238,10 +213,7 @@ static void agree_in_any_order(bool fast_create)
 		for (size_t j = 0; j < sizeof(protos); j++)
 			compare(protos[j]);
 	}
-	use(&plain_platform);
-	gateway_check(&plain);
-	use(&mixed_platform);
-	gateway_check(&mixed);
+	beside_check();
 	print_message("# %d of %d by xdp, %d sessions by it, %d expired\n", num_by_xdp, num, num_created, num_expired);
 	assert_int_equal(num_created > 0, fast_create);
 	assert_in_range(num_by_xdp, num / 8, num);
@@ -262,28 +234,6 @@ static void agrees_about_new_sessions(void **state)
 	agree_in_any_order(true);
 }
 
-/* ---- all of them ------------------------------------------------------------------------------------------------ */
-
-static int open_all(void **state)
-{
-	(void)state;
-	gateway_open_stopped(&plain, ETH_HLEN, 1024);
-	plain_platform = platform;
-	gateway_open_stopped(&mixed, ETH_HLEN, 1024);
-	mixed_platform = platform;
-	fast_open(&fast, &mixed, OUTSIDE);
-	return 0;
-}
-
-static int close_all(void **state)
-{
-	(void)state;
-	fast_close(&fast);
-	gateway_close(&mixed);
-	gateway_close(&plain);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -291,5 +241,5 @@ int main(void)
 		cmocka_unit_test(agrees_about_new_sessions),
 	};
 
-	return cmocka_run_group_tests(tests, open_all, close_all);
+	return cmocka_run_group_tests(tests, beside_open_stopped, beside_close);
 }
