@@ -4,9 +4,6 @@
 
 #include <linux/pkt_cls.h>
 
-#include "frame.h"
-
-#define MAGIC bpf_htons(0xc4a2)
 #define FRAGMENT_BYTES 24
 #define FRAGMENT_IDS 0xffff
 #define ANYBODY 0x80000000u /* in the tag's number: whoever gets it may have it */
@@ -110,15 +107,7 @@ static __always_inline __u8 choose_flags(__u32 session, __u64 random)
 	}
 }
 
-static __always_inline void write_link(struct churn_frame *frame, const volatile struct side *side)
-{
-	for (int i = 0; i < 3; i++) {
-		frame->eth_destination[i] = side->next_hop[i];
-		frame->eth_source[i] = side->source[i];
-	}
-}
-
-static __always_inline void write_tag(struct churn_frame *frame, __u32 session)
+static __always_inline void write_tag(struct frame *frame, __u32 session)
 {
 	frame->magic = MAGIC;
 	frame->session[0] = session;
@@ -128,7 +117,7 @@ static __always_inline void write_tag(struct churn_frame *frame, __u32 session)
 /* Makes a fragment of a UDP packet: the first one of its datagram, or one behind it, which may be sent by another CPU, and
  * before it. They are too short for the tag, and so nobody's at the sinks.
  */
-static __always_inline void cut(struct churn_frame *frame, __u32 session, bool first)
+static __always_inline void cut(struct frame *frame, __u32 session, bool first)
 {
 	__u32 sum = frame->ip_source[0] + frame->ip_source[1] + frame->ip_destination[0] + frame->ip_destination[1];
 
@@ -151,7 +140,7 @@ static __always_inline struct churn_generator *generator_of(__u32 direction)
 SEC("xdp")
 int generate_outbound(struct xdp_md *ctx)
 {
-	struct churn_frame *frame = (void *)(long)ctx->data;
+	struct frame *frame = (void *)(long)ctx->data;
 	struct churn_generator *self = generator_of(0);
 	struct churn_tuple tuple;
 	__u32 session;
@@ -181,7 +170,7 @@ int generate_outbound(struct xdp_md *ctx)
 SEC("xdp")
 int generate_inbound(struct xdp_md *ctx)
 {
-	struct churn_frame *frame = (void *)(long)ctx->data;
+	struct frame *frame = (void *)(long)ctx->data;
 	struct churn_generator *self = generator_of(1);
 	struct churn_tuple tuple;
 	__u64 random, external;
@@ -216,9 +205,9 @@ int generate_inbound(struct xdp_md *ctx)
 }
 
 /* The frame, if a generator made it; else it is counted, and NULL. */
-static __always_inline struct churn_frame *take(struct xdp_md *ctx, enum churn_count as, __u32 *ret_session)
+static __always_inline struct frame *take(struct xdp_md *ctx, enum churn_count as, __u32 *ret_session)
 {
-	struct churn_frame *frame = (void *)(long)ctx->data;
+	struct frame *frame = (void *)(long)ctx->data;
 
 	if ((void *)(frame + 1) > (void *)(long)ctx->data_end || frame->magic != MAGIC) {
 		count(CHURN_STRAY);
@@ -256,7 +245,7 @@ static __always_inline void note(__u32 session, __u64 external)
 }
 
 /* Turns the frame round; sometimes as if another port of the remote answered, which begins a session outside. */
-static __always_inline int reply(struct churn_frame *frame, __u32 session, const struct churn_tuple *tuple,
+static __always_inline int reply(struct frame *frame, __u32 session, const struct churn_tuple *tuple,
 				 __u16 external_port, __u32 random)
 {
 	bool stranger = session >= MAX_PROTECTED && (random >> 16 & 15) == 0 && tuple->proto != IPPROTO_ICMP;
@@ -286,7 +275,7 @@ SEC("xdp")
 int sink_outside(struct xdp_md *ctx)
 {
 	struct churn_tuple tuple;
-	struct churn_frame *frame;
+	struct frame *frame;
 	__u32 session, random;
 	__u16 external_port;
 
@@ -295,7 +284,7 @@ int sink_outside(struct xdp_md *ctx)
 		return XDP_DROP;
 	churn_tuple(session, &tuple);
 	external_port = bpf_ntohs(tuple.proto == IPPROTO_ICMP ? frame->l4[2] : frame->l4[0]);
-	if (get_address(frame->ip_source) != EXTERNAL || get_address(frame->ip_destination) != tuple.remote ||
+	if (load_address(frame->ip_source) != EXTERNAL || load_address(frame->ip_destination) != tuple.remote ||
 	    (tuple.proto != IPPROTO_ICMP && frame->l4[1] != bpf_htons(tuple.remote_port))) {
 		count(CHURN_WRONG);
 		return XDP_DROP;
@@ -313,7 +302,7 @@ SEC("xdp")
 int sink_inside(struct xdp_md *ctx)
 {
 	struct churn_tuple tuple;
-	struct churn_frame *frame;
+	struct frame *frame;
 	struct seen *known;
 	__u32 session;
 	__be16 port;
@@ -325,7 +314,7 @@ int sink_inside(struct xdp_md *ctx)
 	port = tuple.proto == IPPROTO_ICMP ? frame->l4[2] : frame->l4[1];
 	if (session < MAX_PROTECTED)
 		count(CHURN_KEPT);
-	if (get_address(frame->ip_destination) == tuple.internal && port == bpf_htons(tuple.internal_port))
+	if (load_address(frame->ip_destination) == tuple.internal && port == bpf_htons(tuple.internal_port))
 		return XDP_DROP;
 	known = bpf_map_lookup_elem(&seen, &session);
 	if (session >= MAX_PROTECTED || (known && is_recent(known, bpf_ktime_get_ns())))

@@ -145,7 +145,7 @@ static void *work(void *argument)
 {
 	const struct worker *worker = argument;
 	const struct churner *churner = worker->churner;
-	struct churn_frame frame = { 0 };
+	struct frame frame = { 0 };
 	LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = &frame, .data_size_in = sizeof(frame),
 		    .repeat = ENDLESS_FRAMES, .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
 	const struct bpf_program *program =

@@ -63,23 +63,4 @@ enum churn_count {
 	NUM_CHURN_COUNT,
 };
 
-/* 60 bytes, as 16-bit words: a frame starts at an even address, and checksums add 16-bit words. */
-struct churn_frame {
-	__be16 eth_destination[3];
-	__be16 eth_source[3];
-	__be16 eth_type;
-	__be16 ip_version;
-	__be16 ip_length;
-	__be16 ip_id;
-	__be16 ip_fragment;
-	__be16 ip_ttl_protocol;
-	__be16 ip_check;
-	__be16 ip_source[2];
-	__be16 ip_destination[2];
-	__be16 l4[10]; /* a TCP header; or one of UDP or ICMP, and 12 octets */
-	__be16 magic;
-	__u16 session[2]; /* host order, low half first */
-};
-_Static_assert(sizeof(struct churn_frame) == 60, "no padding");
-
 #endif

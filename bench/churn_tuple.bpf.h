@@ -12,6 +12,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "churn.h"
+#include "frame.bpf.h"
 
 #define EXTERNAL 0xc0000201 /* 192.0.2.1, as in lab.py */
 
@@ -61,22 +62,9 @@ static __always_inline void churn_tuple(__u32 session, struct churn_tuple *ret_t
 		ret_tuple->remote_port = 0;
 }
 
-static __always_inline void put_address(__be16 *words, __u32 address)
-{
-	words[0] = bpf_htons(address >> 16);
-	words[1] = bpf_htons(address & 0xffff);
-}
-
-static __always_inline __u32 get_address(const __be16 *words)
+static __always_inline __u32 load_address(const __be16 *words)
 {
 	return (__u32)bpf_ntohs(words[0]) << 16 | bpf_ntohs(words[1]);
-}
-
-static __always_inline __u16 checksum_fold(__u32 sum)
-{
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return ~sum;
 }
 
 /* Where a frame goes, in the order of its direction. */
@@ -90,7 +78,7 @@ struct churn_way {
 	bool inbound;
 };
 
-static __always_inline __u32 write_l4(struct churn_frame *frame, const struct churn_way *way)
+static __always_inline __u32 write_l4(struct frame *frame, const struct churn_way *way)
 {
 	__u32 at = 8, sum = 0;
 
@@ -127,18 +115,17 @@ static __always_inline __u32 write_l4(struct churn_frame *frame, const struct ch
 }
 
 /* The whole frame but its link header and its tag. */
-static __always_inline void write_packet(struct churn_frame *frame, const struct churn_way *way)
+static __always_inline void write_packet(struct frame *frame, const struct churn_way *way)
 {
 	__u32 sum;
 
-	frame->eth_type = bpf_htons(ETH_P_IP);
 	frame->ip_version = bpf_htons(0x4500);
 	frame->ip_length = bpf_htons(sizeof(*frame) - sizeof(struct ethhdr));
 	frame->ip_id = 0;
 	frame->ip_fragment = bpf_htons(0x4000);
 	frame->ip_ttl_protocol = bpf_htons(64 << 8 | way->proto);
-	put_address(frame->ip_source, way->source);
-	put_address(frame->ip_destination, way->destination);
+	store_address(frame->ip_source, way->source);
+	store_address(frame->ip_destination, way->destination);
 	sum = frame->ip_source[0] + frame->ip_source[1] + frame->ip_destination[0] + frame->ip_destination[1];
 	sum += frame->ip_version + frame->ip_length + frame->ip_fragment + frame->ip_ttl_protocol;
 	frame->ip_check = checksum_fold(sum);

@@ -10,8 +10,9 @@
 
 /*
  * 60 bytes in memory are 64 on the wire, with the check sequence. Fields are 16-bit words: the frame starts at an even
- * address, and checksums add 16-bit words. The tag repeats the endpoints as they are inside the gateway, so that who
- * looks at a frame outside knows what it was, whatever was done to its headers.
+ * address, and checksums add 16-bit words. The tag, which is what follows the headers, says which session a frame is of, and, but for
+ * the churn, repeats the endpoints as they are inside the gateway: so who looks at a frame outside knows what it was,
+ * whatever was done to its headers.
  */
 struct frame {
 	__be16 eth_destination[3];
@@ -25,16 +26,21 @@ struct frame {
 	__be16 ip_check;
 	__be16 ip_source[2];
 	__be16 ip_destination[2];
-	__be16 udp_source;
-	__be16 udp_destination;
-	__be16 udp_length;
-	__be16 udp_check;
+	union {
+		struct {
+			__be16 udp_source;
+			__be16 udp_destination;
+			__be16 udp_length;
+			__be16 udp_check;
+			__be16 internal_address[2];
+			__be16 internal_port;
+			__be16 remote_address[2];
+			__be16 remote_port;
+		};
+		__be16 l4[10]; /* the churn: a TCP header; or one of UDP or ICMP, and 12 octets */
+	};
 	__be16 magic;
 	__u16 session[2]; /* host order, low half first */
-	__be16 internal_address[2];
-	__be16 internal_port;
-	__be16 remote_address[2];
-	__be16 remote_port;
 };
 _Static_assert(sizeof(struct frame) == MIN_FRAME, "60 bytes and the check sequence make a 64-byte frame");
 

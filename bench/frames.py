@@ -35,15 +35,15 @@ def address(data):
 def parse(data):
     ip, udp, tag = data[14:34], data[34:42], data[42:60]
     pseudo = ip[12:20] + b"\x00\x11" + udp[4:6]
-    magic, (session_low, session_high) = struct.unpack("!H", tag[:2])[0], struct.unpack("=HH", tag[2:6])
+    magic, (session_low, session_high) = struct.unpack("!H", tag[12:14])[0], struct.unpack("=HH", tag[14:18])
     if (len(data), ip[0], ip[9], magic) != (60, 0x45, 17, MAGIC):
         return None
     source_port, destination_port, _, udp_sum = struct.unpack("!4H", udp)
     return Frame(data[:6].hex(":"), address(ip[12:16]), address(ip[16:20]), ip[8], source_port, destination_port,
                  ones_sum(ip) == 0xffff, udp_sum != 0 and ones_sum(pseudo + data[34:]) == 0xffff,
                  session_high << 16 | session_low,
-                 (address(tag[6:10]), struct.unpack("!H", tag[10:12])[0]),
-                 (address(tag[12:16]), struct.unpack("!H", tag[16:18])[0]))
+                 (address(tag[0:4]), struct.unpack("!H", tag[4:6])[0]),
+                 (address(tag[6:10]), struct.unpack("!H", tag[10:12])[0]))
 
 
 def faults_of(frame, direction, external, ttl, mac):
