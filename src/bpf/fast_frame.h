@@ -5,6 +5,7 @@
 
 #include <linux/if_ether.h>
 
+#include "fast_maps.h"
 #include "next_hop.h"
 #include "packet.h"
 #include "platform.h"
@@ -26,13 +27,6 @@ struct {
 	__type(key, __u32);
 	__type(value, __u32);
 } fast_ports SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, NUM_FAST_REASON);
-	__type(key, __u32);
-	__type(value, __u64);
-} fast_counters SEC(".maps");
 
 struct vlan_header {
 	__be16 vlan; /* and priority */

@@ -3,12 +3,11 @@
  * redirects in bulk, after its program has returned, and the kernel drops in silence what is left; only its tracepoints tell.
  * They are the whole machine's, so that frames of other network namespaces and of other programs are sorted out here.
  */
-#include <linux/bpf.h>
 #include <linux/types.h>
 
 #include <bpf/bpf_helpers.h>
 
-#include "contract.h"
+#include "fast_maps.h"
 
 char license_text[] SEC("license") = "GPL";
 
@@ -30,21 +29,6 @@ struct net_device {
 	possible_net_t nd_net;
 };
 #pragma clang attribute pop
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, NUM_FAST_LINK);
-	__type(key, __u32);
-	__type(value, struct fast_link);
-} fast_links SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, NUM_FAST_REASON);
-	__type(key, __u32);
-	__type(value, __u64);
-} fast_counters SEC(".maps");
 
 /* Frames that came in by an interface of ours. */
 static __always_inline void count_lost(const struct net_device *from, __u64 num)

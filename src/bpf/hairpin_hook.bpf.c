@@ -27,10 +27,9 @@
 #include "scratch.h"
 #include "socket_here.h"
 #include "unsolicited.h"
+#include "way_back.h"
 
 #define NEXT TC_ACT_UNSPEC
-#define FAMILY_IPV4 2 /* AF_INET, AF_INET6: the C library's headers are not for BPF */
-#define FAMILY_IPV6 10
 
 char license_text[] SEC("license") = "GPL";
 
@@ -131,27 +130,16 @@ SLOW_PATH enum reason find_way(struct __sk_buff *skb, struct room *room)
 	return TRANSLATED_HAIRPIN;
 }
 
-/* Whether the way to the sender is the one by which the packet came. Of what is not, the stack says whether that may be
- * (rp_filter); here it would make sessions in the name of others, and use up their quotas. Our own name is refused later on.
+/* What comes by another way would make sessions in the name of others here, and use up their quotas. Our own name is refused
+ * later on.
  */
 SLOW_PATH bool came_by_its_way(struct __sk_buff *skb, const struct packet *pkt)
 {
-	struct bpf_fib_lookup params = { .family = FAMILY_IPV4 };
 	const struct config *cfg = platform_config();
-	long result;
 
 	if (!pkt || !cfg)
 		return false;
-	if (addr_is_own(cfg, pkt->tuple.src))
-		return true;
-	params.ifindex = skb->ifindex;
-	params.ipv4_src = pkt->tuple.dst;
-	params.ipv4_dst = pkt->tuple.src;
-	params.l4_protocol = pkt->tuple.proto;
-	params.tot_len = sizeof(struct iphdr); /* nothing that could be too large */
-	result = bpf_fib_lookup(skb, &params, sizeof(params), 0);
-	return (result == BPF_FIB_LKUP_RET_SUCCESS || result == BPF_FIB_LKUP_RET_NO_NEIGH) &&
-	       params.ifindex == skb->ifindex;
+	return addr_is_own(cfg, pkt->tuple.src) || way_back_is_by(skb, pkt, skb->ifindex);
 }
 
 /* A packet that has been parsed. */

@@ -5,14 +5,14 @@
 #ifndef BAUTA_BPF_NEXT_HOP_H
 #define BAUTA_BPF_NEXT_HOP_H
 
+#include "fast_maps.h"
 #include "hop.h"
 #include "packet.h"
 #include "platform.h"
+#include "way_back.h"
 
 /* The external interface: the VLAN's own, if it is one. Set before load. */
 const volatile __u32 external_ifindex;
-
-#define FAMILY_IPV4 2 /* AF_INET: the C library's headers are not for BPF */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -21,14 +21,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct next_hop);
 } next_hops SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, NUM_FAST_LINK);
-	__type(key, __u32);
-	__type(value, struct fast_link);
-} fast_links SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -70,22 +62,10 @@ static __always_inline bool next_hop_exit(__u32 ifindex, struct fast_exit *ret_e
 	return exit;
 }
 
-/* Whether the way to the sender is the one by which the packet came. Of what is not, the stack says whether that may be
- * (rp_filter): in here it would go by the sessions of others, or make some in their name.
- */
+/* What comes by another way would go by the sessions of others in here, or make some in their name. */
 SLOW_PATH bool came_by_its_way(struct xdp_md *ctx, const struct packet *pkt, __u32 ifindex)
 {
-	struct bpf_fib_lookup params = { .family = FAMILY_IPV4 };
-	long result;
-
-	if (!pkt)
-		return false;
-	params.ifindex = ifindex;
-	params.ipv4_src = pkt->tuple.dst;
-	params.ipv4_dst = pkt->tuple.src;
-	params.l4_protocol = pkt->tuple.proto;
-	result = bpf_fib_lookup(ctx, &params, sizeof(params), 0);
-	return (result == BPF_FIB_LKUP_RET_SUCCESS || result == BPF_FIB_LKUP_RET_NO_NEIGH) && params.ifindex == ifindex;
+	return pkt && way_back_is_by(ctx, pkt, ifindex);
 }
 
 /* Asks the kernel where a packet goes on, by what it routes by on either side of the translation: the source as it came, the
