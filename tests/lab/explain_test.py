@@ -15,11 +15,10 @@ RANGE = "50000-50009"
 
 
 @pytest.fixture
-def pair(lab):
+def pair(share_lab):
     """A gateway with ten ports, and a server at B:7000: (lab, gateway, server)."""
-    lab.meet()
-    bauta = lab.use(Bauta(RANGE))
-    return lab, bauta, lab.B.listen(7000)
+    lab = share_lab(Bauta, RANGE)
+    return lab, lab.gateway, lab.B.listen(7000)
 
 
 def flow(lab, bauta, port, host=None, remote_port=7000, proto="tcp"):
@@ -173,8 +172,9 @@ def test_quotas(lab):
     assert flow(lab, bauta, 5000, proto="udp")[0]["owner"] == "session", "what there is, is not touched"
 
 
-def test_no_address(pair):
-    lab, bauta, _ = pair
+def test_no_address(lab):
+    lab.meet()
+    bauta = lab.use(Bauta(RANGE))
     lab.R.ip("addr del 192.0.2.1/24 dev eth0")
     until(lambda: bauta.status()["external"] is None, "for the address to be missed")
     found, lines = flow(lab, bauta, 5000)

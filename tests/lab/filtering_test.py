@@ -18,9 +18,19 @@ OPEN, BY_ADDRESS, BY_BOTH = "endpoint-independent", "address-dependent", "addres
 PORTS = "50000-50009"
 
 
-def use(lab, mode=None, **options):
-    words = ["--filtering", mode] if mode else []
-    return lab.use(Bauta(options.pop("ports", PORTS), *words, **options))
+def words(mode=None):
+    return ("--filtering", mode) if mode else ()
+
+
+@pytest.fixture
+def share(share_lab):
+    """A lab whose gateway has this mode, and the gateway."""
+
+    def use(mode=None):
+        lab = share_lab(Bauta, PORTS, *words(mode))
+        return lab, lab.gateway
+
+    return use
 
 
 def mapped(lab):
@@ -47,10 +57,9 @@ def hears(lab, client, external, host, port):
 @pytest.mark.parametrize("mode, address, port", [
     (OPEN, True, True), (BY_ADDRESS, False, True), (None, False, True), (BY_BOTH, False, False)
 ], ids=[OPEN, BY_ADDRESS, "default", BY_BOTH])
-def test_udp(lab, mode, address, port):
+def test_udp(share, mode, address, port):
     """RFC 4787 REQ-8, 8a: the remote itself always; another port of it; another address."""
-    lab.meet()
-    bauta = use(lab, mode)
+    lab, bauta = share(mode)
     client, external = mapped(lab)
     assert hears(lab, client, external, lab.B, 7001) is port
     assert hears(lab, client, external, lab.B2, 7000) is address
@@ -82,9 +91,9 @@ def listening(lab):
 @pytest.mark.parametrize("mode, address, port", [
     (OPEN, True, True), (BY_ADDRESS, False, True), (None, False, True), (BY_BOTH, False, False)
 ], ids=[OPEN, BY_ADDRESS, "default", BY_BOTH])
-def test_tcp(lab, mode, address, port):
+def test_tcp(share, mode, address, port):
     """RFC 5382 REQ-3, 3a, and REQ-2 from outside: a whole connection that a remote has begun."""
-    bauta = use(lab, mode)
+    lab, bauta = share(mode)
     client, conn, listener, external = listening(lab)
     for host, allowed in ((lab.B, port), (lab.B2, address)):
         if not allowed:
@@ -108,7 +117,7 @@ def test_tcp(lab, mode, address, port):
 def test_tcp_and_udp_differ(lab):
     """RFC 5382 REQ-3b."""
     lab.meet()
-    use(lab, f"tcp={BY_BOTH},udp={OPEN}")
+    lab.use(Bauta(PORTS, *words(f"tcp={BY_BOTH},udp={OPEN}")))
     client, external = mapped(lab)
     assert hears(lab, client, external, lab.B2, 7000)
     *_, external = listening(lab)
@@ -116,10 +125,9 @@ def test_tcp_and_udp_differ(lab):
         lab.B.connect(external, timeout_s=0.4)
 
 
-def test_an_address_is_let_in_when_it_was_sent_to(lab):
+def test_an_address_is_let_in_when_it_was_sent_to(share):
     """Any of the addresses, not the first only, whichever port was sent to; but one that another of A's ports sent to is not."""
-    lab.meet()
-    use(lab)
+    lab, _ = share()
     client, external = mapped(lab)
     lab.A.udp(5001).sendto(b"x", (lab.B2.address, 9999))
     lab.settle(lab.A, lab.B2)
@@ -130,10 +138,9 @@ def test_an_address_is_let_in_when_it_was_sent_to(lab):
     assert hears(lab, client, external, lab.B, 7001)
 
 
-def test_an_address_is_let_in_no_longer_than_its_sessions_last(lab):
+def test_an_address_is_let_in_no_longer_than_its_sessions_last(share):
     """The mapping lives on, by its session with B."""
-    lab.meet()
-    bauta = use(lab)
+    lab, bauta = share()
     client, external = mapped(lab)
     client.sendto(b"x", (lab.B2.address, 9999))
     assert len(bauta.wait_sessions(2)) == 2
@@ -144,10 +151,9 @@ def test_an_address_is_let_in_no_longer_than_its_sessions_last(lab):
     assert hears(lab, client, external, lab.B, 7001)
 
 
-def test_nothing_is_let_in_where_nothing_is_mapped(lab):
+def test_nothing_is_let_in_where_nothing_is_mapped(share):
     """Endpoint-independent filtering opens mappings, not the machine: its own services answer, and its own silence is kept."""
-    lab.meet()
-    bauta = use(lab, OPEN)
+    lab, bauta = share(OPEN)
     _, external = mapped(lab)
     at_a = lab.capture(lab.A)
     own = lab.R.udp(50009, lab.R.external)
@@ -162,10 +168,9 @@ def test_nothing_is_let_in_where_nothing_is_mapped(lab):
 
 
 @pytest.mark.parametrize("flags", ["A", "SA", "PA", "FA", "R", "RA"])
-def test_only_a_syn_begins_a_connection(lab, flags):
+def test_only_a_syn_begins_a_connection(share, flags):
     """RFC 5382 §5: any other segment of no session is the host's, which answers as for a closed port."""
-    lab.meet()
-    bauta = use(lab, OPEN)
+    lab, bauta = share(OPEN)
     *_, external = listening(lab)
     at_a, at_b2 = lab.capture(lab.A), lab.capture(lab.B2)
     lab.B2.send(IP(src=lab.B2.address, dst=external[0]) / TCP(sport=7000, dport=external[1], flags=flags, seq=1, ack=1))
@@ -178,7 +183,7 @@ def test_only_a_syn_begins_a_connection(lab, flags):
 def test_sessions_from_outside_end_as_others_do(lab):
     """And hold their mapping no longer than that: what comes in does not keep a UDP mapping (RFC 4787 REQ-6a)."""
     lab.meet()
-    bauta = use(lab, OPEN, clock_factor=100)
+    bauta = lab.use(Bauta(PORTS, *words(OPEN), clock_factor=100))
     _, external = mapped(lab)
     with lab.B2.udp(7000) as stranger:
         def knock():

@@ -21,15 +21,13 @@ FLOOD = 100000
 
 
 @pytest.fixture(params=GATEWAYS)
-def lab(request, make_lab):
-    made = make_lab(offload=False)
-    made.meet()
-    made.use(GATEWAYS[request.param]())
-    return made
+def lab(request, share_lab):
+    return share_lab(GATEWAYS[request.param], offload=False)
 
 
 @pytest.fixture
 def bauta_lab(make_lab):
+    """For tests that may leave pieces with a receiver, who would put them together with those of the next test."""
     made = make_lab(offload=False)
     made.meet()
     made.gateway = made.use(Bauta("50000-50009"))

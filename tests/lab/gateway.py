@@ -86,6 +86,7 @@ class Bauta:
         self.host = None
         self.daemon = None
         self.attached = False
+        self._counted = {}
 
     @classmethod
     def of(cls, host, dev="eth0"):
@@ -162,8 +163,11 @@ class Bauta:
         return self.json("show", "status")
 
     def drops(self):
-        """Every reason that was counted: {reason: row}."""
-        return {row["reason"]: row for row in self.json("show", "drops")}
+        """Every reason that was counted (by this test): {reason: row}."""
+        rows = {row["reason"]: row for row in self.json("show", "drops")}
+        for reason, packets in self._counted.items():
+            rows[reason]["packets"] -= packets
+        return {reason: row for reason, row in rows.items() if row["packets"]}
 
     def packets(self, *verdicts):
         """How many packets were counted under reasons of these verdicts (of all, if none is given)."""
@@ -194,6 +198,18 @@ class Bauta:
         found = json.loads(done.text)
         assert not found["violations"], done.report()
         return found
+
+    # Between two tests that share it
+
+    def clear(self):
+        """A check of the store, then none of its sessions is left, and what was counted so far counts no more."""
+        assert self.daemon.running, self.daemon.report()
+        self.fsck()
+        self.text("flush", "-e", self.dev)
+        found = self.fsck()
+        assert not found["sessions"] and not found["mappings"], found
+        self._counted = {}
+        self._counted = {reason: row["packets"] for reason, row in self.drops().items()}
 
     # The end
 

@@ -70,11 +70,11 @@ def counts(bauta, *reasons):
     return [drops.get(reason, {"packets": 0})["packets"] for reason in reasons]
 
 
-def test_udp(lab):
-    bauta = lab.use(Whole("50000-50009", *ANYBODY))
+def test_udp(share_lab):
+    lab = share_lab(Whole, "50000-50009", *ANYBODY, offload=False)
+    bauta = lab.gateway
     a, external = mapped_udp(lab, lab.A, 5000)
     a2, external2 = mapped_udp(lab, lab.A2, 6000)
-    lab.meet()
     at_a, at_a2 = lab.capture(lab.A), lab.capture(lab.A2)
     for _ in range(3):
         assert ask(a, a2, external2) == external
@@ -88,9 +88,9 @@ def test_udp(lab):
     assert (text(a2.getsockname()), text(external2), text(external)) in seen
 
 
-def test_first_packet_makes_the_mapping(lab):
+def test_first_packet_makes_the_mapping(share_lab):
     """Who has spoken to nobody so far is seen under the endpoint that he will have toward others too."""
-    lab.use(Whole("50000-50009", *ANYBODY))
+    lab = share_lab(Whole, "50000-50009", *ANYBODY, offload=False)
     a2, external2 = mapped_udp(lab, lab.A2, 6000)
     with lab.A.udp(5000) as a, lab.B.udp(7000) as server:
         peer = ask(a, a2, external2)
@@ -98,16 +98,17 @@ def test_first_packet_makes_the_mapping(lab):
         assert ask(a, server, (lab.B.address, 7000)) == peer
 
 
-def test_to_oneself(lab):
-    bauta = lab.use(Whole("50000-50009"))
+def test_to_oneself(share_lab):
+    lab = share_lab(Whole, "50000-50009", offload=False)
+    bauta = lab.gateway
     a, external = mapped_udp(lab, lab.A, 5000)
     a.sendto(b"me", external)
     assert a.recvfrom(100) == (b"me", external)
     assert counts(bauta, "hairpin") == [1]
 
 
-def test_to_another_socket_of_the_same_host(lab):
-    lab.use(Whole("50000-50009", *ANYBODY))
+def test_to_another_socket_of_the_same_host(share_lab):
+    lab = share_lab(Whole, "50000-50009", *ANYBODY, offload=False)
     a, external = mapped_udp(lab, lab.A, 5000)
     other, other_external = mapped_udp(lab, lab.A, 5001)
     assert ask(other, a, external) == other_external
@@ -122,9 +123,10 @@ def test_behind_a_router(make_lab):
     assert ask(a2, a, external) == external2
 
 
-def test_tcp(lab):
+def test_tcp(share_lab):
     """A connects to A2's external endpoint: accept() says that A's external endpoint is the peer (RFC 5382 REQ-8a)."""
-    bauta = lab.use(Whole("50000-50009", *ANYBODY))
+    lab = share_lab(Whole, "50000-50009", *ANYBODY, offload=False)
+    bauta = lab.gateway
     _, external2 = mapped_tcp(lab, lab.A2, 6000)
     _, external = mapped_tcp(lab, lab.A, 5000)
     server = lab.A2.listen(6000)
@@ -140,9 +142,10 @@ def test_tcp(lab):
     assert counts(bauta, "inside") == [0]
 
 
-def test_simultaneous_open(lab):
+def test_simultaneous_open(share_lab):
     """With the usual filter, each has to call the other: whose SYN comes first is not let in, the other's is."""
-    bauta = lab.use(Whole("50000-50009"))
+    lab = share_lab(Whole, "50000-50009", offload=False)
+    bauta = lab.gateway
     _, external = mapped_tcp(lab, lab.A, 5000)
     _, external2 = mapped_tcp(lab, lab.A2, 6000)
     a, a2 = lab.A.tcp(5000), lab.A2.tcp(6000)
@@ -157,9 +160,10 @@ def test_simultaneous_open(lab):
     assert counts(bauta, "unsolicited", "inside") == [1, 0]
 
 
-def test_ports_that_nobody_has_are_the_hosts(lab):
+def test_ports_that_nobody_has_are_the_hosts(share_lab):
     """Its services answer on the external address too, whatever ports internal hosts have; and so does its stack."""
-    bauta = lab.use(Whole("50000-50009", *ANYBODY))
+    lab = share_lab(Whole, "50000-50009", *ANYBODY, offload=False)
+    bauta = lab.gateway
     at_a = lab.capture(lab.A)
     a, _ = mapped_udp(lab, lab.A, 5000)
     with lab.R.udp(53, lab.R.external) as service:
@@ -176,9 +180,9 @@ def test_ports_that_nobody_has_are_the_hosts(lab):
     assert counts(bauta, "hairpin") == [0]
 
 
-def test_host_keeps_a_connection_of_its_own(lab):
+def test_host_keeps_a_connection_of_its_own(share_lab):
     """A socket of the host that is connected to the internal one has what comes for it, also if the port is mapped."""
-    lab.use(Whole("50000-50009", *ANYBODY))
+    lab = share_lab(Whole, "50000-50009", *ANYBODY, offload=False)
     a2, external2 = mapped_udp(lab, lab.A2, 6000)
     a = lab.A.udp(5000)
     own = lab.R.udp(external2[1], lab.R.external, remote=a.getsockname())
@@ -187,9 +191,10 @@ def test_host_keeps_a_connection_of_its_own(lab):
         assert ask(other, a2, external2)[0] == lab.R.external
 
 
-def test_filter(lab):
+def test_filter(share_lab):
     """Address-dependent: who has not sent to our address is not disturbed. His first packet to it changes that."""
-    bauta = lab.use(Whole("50000-50009"))
+    lab = share_lab(Whole, "50000-50009", offload=False)
+    bauta = lab.gateway
     a, external = mapped_udp(lab, lab.A, 5000)
     a2, external2 = mapped_udp(lab, lab.A2, 6000)
     at_a2 = lab.capture(lab.A2)
@@ -218,10 +223,11 @@ def test_filter_by_address_and_port(lab):
     assert counts(bauta, "filtered", "hairpin") == [2, 3]
 
 
-def test_errors_are_hairpinned(lab):
+def test_errors_are_hairpinned(share_lab):
     """A2's port is closed: A's socket hears of it, from the external address, about what it had sent (RFC 5508 REQ-7).
     """
-    bauta = lab.use(Whole("50000-50009", *ANYBODY))
+    lab = share_lab(Whole, "50000-50009", *ANYBODY, offload=False)
+    bauta = lab.gateway
     a2, external2 = mapped_udp(lab, lab.A2, 6000)
     a2.close()
     at_a = lab.capture(lab.A)
@@ -254,9 +260,10 @@ def test_error_of_a_router_on_the_way(make_lab):
     expect_only(at_a2, lab.A2.address, lab.R.external)
 
 
-def test_hop_limit(lab):
+def test_hop_limit(share_lab):
     """We are a hop: a traceroute shows it, by the address that the sender knows us by (RFC 1812 §5.3.1)."""
-    bauta = lab.use(Whole("50000-50009", *ANYBODY))
+    lab = share_lab(Whole, "50000-50009", *ANYBODY, offload=False)
+    bauta = lab.gateway
     _, external2 = mapped_udp(lab, lab.A2, 6000)
     at_a, at_a2 = lab.capture(lab.A), lab.capture(lab.A2)
     packet = IP(src=lab.A.address, dst=external2[0], ttl=1) / UDP(sport=5000, dport=external2[1]) / b"hop"
@@ -294,9 +301,10 @@ def test_larger_than_the_way_back(lab, how):
         assert counts(bauta, "too-big", "hairpin") == [1, 2]
 
 
-def test_large_datagrams(lab):
+def test_large_datagrams(share_lab):
     """In pieces, as the senders' kernels cut them, both ways."""
-    bauta = lab.use(Whole("50000-50009", *ANYBODY))
+    lab = share_lab(Whole, "50000-50009", *ANYBODY, offload=False)
+    bauta = lab.gateway
     a, external = mapped_udp(lab, lab.A, 5000)
     a2, external2 = mapped_udp(lab, lab.A2, 6000)
     at_a, at_a2 = lab.capture(lab.A), lab.capture(lab.A2)
@@ -348,9 +356,10 @@ def test_no_port_is_told(lab):
     assert counts(bauta, "no-port", "hairpin") == [1, 0]
 
 
-def test_forged_source(lab):
+def test_forged_source(share_lab):
     """Our own address as the source: it could go round for ever (RFC 6146 §5.4)."""
-    bauta = lab.use(Whole("50000-50009", *ANYBODY))
+    lab = share_lab(Whole, "50000-50009", *ANYBODY, offload=False)
+    bauta = lab.gateway
     _, external2 = mapped_udp(lab, lab.A2, 6000)
     at_a2 = lab.capture(lab.A2)
     lab.A.send(IP(src=lab.R.external, dst=external2[0]) / UDP(sport=50001, dport=external2[1]) / b"forged")
@@ -572,9 +581,10 @@ def test_two_gateways(lab):
     wait_inside(one, "eth1", "eth3", "outside3")
 
 
-def test_crafted_tcp_is_not_let_through(lab):
+def test_crafted_tcp_is_not_let_through(share_lab):
     """A segment of no connection makes none at the other side: the host's RST tells its sender."""
-    bauta = lab.use(Whole("50000-50009", *ANYBODY))
+    lab = share_lab(Whole, "50000-50009", *ANYBODY, offload=False)
+    bauta = lab.gateway
     _, external2 = mapped_tcp(lab, lab.A2, 6000)
     phantom = lab.phantom(lab.A, "192.168.0.77")
     at_a, at_a2 = lab.capture(lab.A), lab.capture(lab.A2)

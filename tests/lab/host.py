@@ -6,6 +6,7 @@ import ctypes
 import os
 import signal
 import socket
+import struct
 import subprocess
 
 from process import Process
@@ -34,6 +35,8 @@ class Host:
         self.next_hop = None
         self._fd = os.open(f"/run/netns/{netns}", os.O_RDONLY | os.O_CLOEXEC)
         self._things = []
+        self._num_lasting = None
+        self._sysctls = {}
         self._wires = {}
 
     def __repr__(self):
@@ -80,7 +83,10 @@ class Host:
             return file.read()
 
     def sysctl(self, name, value):
-        with self.inside(), open("/proc/sys/" + name.replace(".", "/"), "w", encoding="ascii") as file:
+        path = "/proc/sys/" + name.replace(".", "/")
+        if self._num_lasting is not None and name not in self._sysctls:
+            self._sysctls[name] = self.read(path).strip()
+        with self.inside(), open(path, "w", encoding="ascii") as file:
             file.write(f"{value}\n")
 
     def own(self, prefix):
@@ -172,6 +178,26 @@ class Host:
             self.wire(dev).send(bytes(frame))
 
     # The end
+
+    def mark(self):
+        """Whatever there is now survives clear()."""
+        self._num_lasting = len(self._things)
+
+    def clear(self):
+        """Ends what came since mark(), and undoes sysctl(). Connections are reset, so that none of them speaks up later."""
+        lasting = self._things[: self._num_lasting]
+        for thing in reversed(self._things[self._num_lasting :]):
+            if thing in self._wires.values():
+                lasting.append(thing)
+                continue
+            if isinstance(thing, socket.socket) and thing.fileno() >= 0 and thing.type == socket.SOCK_STREAM:
+                thing.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            thing.close()
+        self._things = lasting
+        self._num_lasting = len(lasting)
+        for name, value in self._sysctls.items():
+            self.sysctl(name, value)
+        self._sysctls.clear()
 
     def pids(self):
         found = subprocess.run(["ip", "netns", "pids", self.netns], capture_output=True, text=True, check=False)

@@ -20,15 +20,13 @@ PORT = 50000
 
 
 @pytest.fixture
-def one_port(lab):
-    lab.meet()
-    return lab.use(Bauta(str(PORT)))
+def one_port(share_lab):
+    return share_lab(Bauta, str(PORT)).gateway
 
 
 @pytest.fixture
-def two_ports(lab):
-    lab.meet()
-    return lab.use(Bauta(f"{PORT}-{PORT + 1}"))
+def two_ports(share_lab):
+    return share_lab(Bauta, f"{PORT}-{PORT + 1}").gateway
 
 
 def kernel_chooses(lab):
@@ -67,8 +65,9 @@ class Udp:
 # The reporter's experiments, with his program
 
 
-def test_nc_hears_that_the_address_is_in_use(lab, one_port):
+def test_nc_hears_that_the_address_is_in_use(one_port):
     """USERS' experiment 1: the host's nc comes second."""
+    lab = one_port.lab
     inside = Tcp(lab)
     start = time.monotonic()
     nc = lab.R.run("nc", "-v", "-w", "5", "-p", PORT, *inside.remote)
@@ -77,8 +76,9 @@ def test_nc_hears_that_the_address_is_in_use(lab, one_port):
     inside.flows()
 
 
-def test_nc_inside_hears_that_the_host_is_unreachable(lab, one_port):
+def test_nc_inside_hears_that_the_host_is_unreachable(one_port):
     """Experiment 2: the host's nc comes first."""
+    lab = one_port.lab
     server = lab.B.listen(60000)
     own = lab.R.start("nc", "-v", "-p", PORT, lab.B.address, 60000)
     conn, peer = server.accept()
@@ -89,7 +89,8 @@ def test_nc_inside_hears_that_the_host_is_unreachable(lab, one_port):
     own.wait_text("still there", of="stdout")
 
 
-def test_event_names_the_process(lab, one_port):
+def test_event_names_the_process(one_port):
+    lab = one_port.lab
     inside = Tcp(lab)
     watch = one_port.watch()
     nc = lab.R.run("nc", "-p", PORT, *inside.remote)
@@ -102,7 +103,8 @@ def test_event_names_the_process(lab, one_port):
 # Who chose the port
 
 
-def test_port_chosen_by_the_kernel_is_moved(lab, two_ports):
+def test_port_chosen_by_the_kernel_is_moved(two_ports):
+    lab = two_ports.lab
     inside = Tcp(lab)
     kernel_chooses(lab)
     watch = two_ports.watch()
@@ -114,8 +116,9 @@ def test_port_chosen_by_the_kernel_is_moved(lab, two_ports):
     chat(own, conn)
 
 
-def test_port_chosen_by_the_kernel_and_none_is_free(lab, one_port):
+def test_port_chosen_by_the_kernel_and_none_is_free(one_port):
     """connect() fails within milliseconds; the kernel has no errno for it that a gateway could choose."""
+    lab = one_port.lab
     inside = Tcp(lab)
     kernel_chooses(lab)
     assert told_at_once(lambda: connect_unbound(lab.R, inside.remote)) == errno.ECONNREFUSED
@@ -123,7 +126,8 @@ def test_port_chosen_by_the_kernel_and_none_is_free(lab, one_port):
     assert one_port.drops()["refused-clash"]["packets"] == 1
 
 
-def test_port_chosen_by_the_kernel_at_bind_is_moved(lab, two_ports):
+def test_port_chosen_by_the_kernel_at_bind_is_moved(two_ports):
+    lab = two_ports.lab
     inside = Tcp(lab)
     kernel_chooses(lab)
     own = lab.R.tcp(0)
@@ -134,8 +138,9 @@ def test_port_chosen_by_the_kernel_at_bind_is_moved(lab, two_ports):
 
 
 @pytest.mark.parametrize("port", [0, PORT], ids=["kernel's", "program's"])
-def test_ip_bind_address_no_port(lab, two_ports, port):
+def test_ip_bind_address_no_port(two_ports, port):
     """The option leaves the choice to connect(), if there is one."""
+    lab = two_ports.lab
     inside = Tcp(lab)
     kernel_chooses(lab)
     own = lab.R.socket(socket.SOCK_STREAM)
@@ -185,8 +190,9 @@ def test_connected_before_the_gateway_started(lab):
 # Kinds of sockets
 
 
-def test_listening_socket(lab, one_port):
+def test_listening_socket(one_port):
     """Whoever has a session on the port keeps it; everybody else reaches the listener."""
+    lab = one_port.lab
     inside = Tcp(lab)
     listener = lab.R.listen(PORT, "0.0.0.0")
     outside = lab.B2.connect((lab.R.external, PORT))
@@ -198,8 +204,9 @@ def test_listening_socket(lab, one_port):
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "external"])
-def test_udp_sendto(lab, one_port, address):
+def test_udp_sendto(one_port, address):
     """Toward the remote that an internal host talks to: an error; toward all others the socket works."""
+    lab = one_port.lab
     inside = Udp(lab)
     own = lab.R.udp(PORT, lab.R.external if address == "external" else address)
     assert told_at_once(lambda: own.sendto(b"x", inside.remote)) == errno.EADDRINUSE
@@ -209,7 +216,8 @@ def test_udp_sendto(lab, one_port, address):
     assert one_port.drops()["send"]["packets"] == 1
 
 
-def test_udp_sendto_of_a_port_chosen_by_the_kernel(lab, two_ports):
+def test_udp_sendto_of_a_port_chosen_by_the_kernel(two_ports):
+    lab = two_ports.lab
     inside = Udp(lab)
     kernel_chooses(lab)
     own = lab.R.socket(socket.SOCK_DGRAM)
@@ -218,8 +226,9 @@ def test_udp_sendto_of_a_port_chosen_by_the_kernel(lab, two_ports):
     inside.flows()
 
 
-def test_udp_sendto_when_none_is_free(lab, one_port):
+def test_udp_sendto_when_none_is_free(one_port):
     """A datagram is lost with an ICMP error, which a socket hears of if it asked to."""
+    lab = one_port.lab
     inside = Udp(lab)
     kernel_chooses(lab)
     own = lab.R.socket(socket.SOCK_DGRAM)
@@ -234,7 +243,8 @@ def test_udp_sendto_when_none_is_free(lab, one_port):
 
 
 @pytest.mark.parametrize("port", [0, PORT], ids=["kernel's", "program's"])
-def test_udp_connect(lab, two_ports, port):
+def test_udp_connect(two_ports, port):
+    lab = two_ports.lab
     inside = Udp(lab)
     kernel_chooses(lab)
     own = lab.R.udp(port)
@@ -263,7 +273,8 @@ def test_udp_bound_before_is_in_the_nats_way(lab):
 
 
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM], ids=["tcp", "udp"])
-def test_socket_of_ipv6_that_speaks_ipv4(lab, one_port, kind):
+def test_socket_of_ipv6_that_speaks_ipv4(one_port, kind):
+    lab = one_port.lab
     inside = Tcp(lab) if kind == socket.SOCK_STREAM else Udp(lab, 60000)
     lab.R.sysctl("net.ipv6.conf.all.disable_ipv6", 0)
     own = lab.R.socket(kind, family=socket.AF_INET6)
@@ -289,7 +300,8 @@ def answered(own, sequence=1):
     assert ICMP(own.recv(100)).type == 0
 
 
-def test_ping_socket_that_chose_its_identifier(lab, one_port):
+def test_ping_socket_that_chose_its_identifier(one_port):
+    lab = one_port.lab
     at_a = lab.capture(lab.A)
     lab.A.send(IP(src=lab.A.address, dst=lab.B.address) / ICMP(id=77, seq=1))
     at_a.one(lambda packet: ICMP in packet and packet[ICMP].type == 0)
@@ -299,8 +311,9 @@ def test_ping_socket_that_chose_its_identifier(lab, one_port):
     answered(own)
 
 
-def test_ping_sockets_under_one_identifier(lab, one_port):
+def test_ping_sockets_under_one_identifier(one_port):
     """The host's came first, so the internal one is moved: no identifier is scarce."""
+    lab = one_port.lab
     own = ping(lab.R, 77)
     own.connect((lab.B.address, 0))
     answered(own)
@@ -310,8 +323,9 @@ def test_ping_sockets_under_one_identifier(lab, one_port):
     answered(own, 2)
 
 
-def test_reuseport(lab, one_port):
+def test_reuseport(one_port):
     """Both sockets on one port are told."""
+    lab = one_port.lab
     inside = Udp(lab)
     both = []
     for _ in range(2):
@@ -341,7 +355,8 @@ def test_reuseport_of_listeners(lab):
     accept(lab.A.connect((lab.B.address, 60000)), server)
 
 
-def test_transparent_socket_on_our_address(lab, one_port):
+def test_transparent_socket_on_our_address(one_port):
+    lab = one_port.lab
     inside = Tcp(lab)
     own = lab.R.socket(socket.SOCK_STREAM)
     own.setsockopt(socket.SOL_IP, IP_TRANSPARENT, 1)
@@ -350,8 +365,10 @@ def test_transparent_socket_on_our_address(lab, one_port):
     inside.flows()
 
 
-def test_transparent_socket_on_another_address(lab, two_ports):
+def test_transparent_socket_on_another_address(lab):
     """It is masqueraded like anybody who is not of the external network."""
+    lab.meet()
+    lab.use(Bauta(f"{PORT}-{PORT + 1}"))
     inside = Tcp(lab)
     lab.R.own("203.0.113.0/24")
     own = lab.R.socket(socket.SOCK_STREAM)
@@ -364,8 +381,10 @@ def test_transparent_socket_on_another_address(lab, two_ports):
     chat(own, conn)
 
 
-def test_time_wait_of_the_host(lab, one_port):
+def test_time_wait_of_the_host(lab):
     """A tuple in TIME_WAIT is the host's; the internal host is told."""
+    lab.meet()
+    lab.use(Bauta(str(PORT)))
     server = lab.B.listen(60000)
     own = lab.R.connect((lab.B.address, 60000), port=PORT)
     conn, _ = accept(own, server)
@@ -378,31 +397,36 @@ def test_time_wait_of_the_host(lab, one_port):
     accept(lab.A.connect((lab.B.address, 60001)), other)
 
 
-def test_time_wait_of_an_internal_host(lab, one_port):
+def test_time_wait_of_an_internal_host(lab):
     """Its session lasts as long as its TIME_WAIT may, and so long the host is told."""
+    lab.meet()
+    bauta = lab.use(Bauta(str(PORT)))
     inside = Tcp(lab)
     inside.client.close()
     assert inside.conn.recv(1) == b""
     inside.conn.close()
-    one_port.wait_sessions(1, "state=closing")
+    bauta.wait_sessions(1, "state=closing")
     assert told_at_once(lambda: lab.R.connect(inside.remote, port=PORT)) == errno.EADDRINUSE
 
 
 # Who is not concerned
 
 
-def test_other_network_namespace(lab, one_port):
+def test_other_network_namespace(lab):
     """The very tuple, but of a program in another namespace: nobody looks at it."""
+    lab.meet()
+    bauta = lab.use(Bauta(str(PORT)))
     inside = Tcp(lab)
     lab.B2.ip(f"addr add {lab.R.external}/32 dev lo")
     elsewhere = lab.B2.tcp(PORT, lab.R.external)
     elsewhere.setblocking(False)
     assert elsewhere.connect_ex(inside.remote) == errno.EINPROGRESS
-    assert "connect" not in one_port.drops()
+    assert "connect" not in bauta.drops()
 
 
-def test_established_flow_is_left_alone(lab, two_ports):
+def test_established_flow_is_left_alone(two_ports):
     """A socket that was moved when it had no choice keeps on talking, whatever it asks for."""
+    lab = two_ports.lab
     inside = Udp(lab)
     kernel_chooses(lab)
     own = lab.R.udp(0)

@@ -22,15 +22,13 @@ OPTIONS = {
 
 
 @pytest.fixture
-def lab(make_lab):
-    made = make_lab(offload=False)
-    made.meet()
-    return made
+def lab(share_lab):
+    return share_lab(Bauta, "50000-50009", offload=False)
 
 
 @pytest.fixture
 def bauta(lab):
-    return lab.use(Bauta("50000-50009"))
+    return lab.gateway
 
 
 class Ways:

@@ -286,6 +286,21 @@ class Lab:
         gateway.start(self)
         return gateway
 
+    # Between two tests that share it
+
+    def mark(self):
+        """Whatever there is now is there for all of these tests."""
+        for host in self.hosts.values():
+            host.mark()
+
+    def clear(self):
+        """Ends what the last test has started; its gateways have checked and emptied their tables."""
+        for host in self.hosts.values():
+            host.clear()
+        self.settle()
+        for gateway in self.gateways:
+            gateway.clear()
+
     # The end
 
     def finish(self):

@@ -54,12 +54,15 @@ EDGES = {
 }
 
 
+def hurried():
+    return Bauta(RANGE, clock_factor=50)
+
+
 @pytest.mark.parametrize("edge", EDGES)
-def test_edges(lab, edge):
+def test_edges(share_lab, edge):
     """Each step a second or more after the one before."""
-    lab.meet()
-    bauta = lab.use(Bauta(RANGE, clock_factor=50))
-    flow = Flow(lab, bauta)
+    lab = share_lab(hurried)
+    flow = Flow(lab, lab.gateway)
     for number, (direction, flags, state) in enumerate(EDGES[edge]):
         if number:
             until(lambda: flow.session()["idle_s"] >= 1, "for a second to pass")

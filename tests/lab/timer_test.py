@@ -57,13 +57,17 @@ DEFAULT = {
 }
 
 
+def hurried(factor):
+    return Bauta(RANGE, clock_factor=factor)
+
+
 @pytest.mark.parametrize("what", MAKE)
-def test_lives_its_time_and_no_longer(lab, what):
+def test_lives_its_time_and_no_longer(share_lab, what):
     """RFC 4787 REQ-5c, RFC 5382 REQ-5, RFC 5508 REQ-2, RFC 7857 §2.2: there shortly before the end, gone after it."""
-    lab.meet()
     timeout_s = DEFAULT[what]
     factor = timeout_s // 2  # two seconds
-    bauta = lab.use(Bauta(RANGE, clock_factor=factor))
+    lab = share_lab(hurried, factor)
+    bauta = lab.gateway
     MAKE[what](lab, bauta)
     start = time.monotonic()
     (session,) = bauta.sessions()

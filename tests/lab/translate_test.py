@@ -13,8 +13,14 @@ GATEWAYS = {"nft": lambda: NftMasquerade("50000-50009"), "bauta": lambda: Bauta(
 
 
 @pytest.fixture(params=GATEWAYS)
-def gateway(request):
-    return GATEWAYS[request.param]()
+def lab(request, share_lab):
+    return share_lab(GATEWAYS[request.param])
+
+
+@pytest.fixture(params=GATEWAYS)
+def bare_lab(request, share_lab):
+    """Whose wires leave nothing to hardware."""
+    return share_lab(GATEWAYS[request.param], offload=False)
 
 
 def check_hop(at_a, at_b, proto, lab):
@@ -30,9 +36,8 @@ def check_hop(at_a, at_b, proto, lab):
 
 
 @pytest.mark.parametrize("proto", ["tcp", "udp"])
-def test_packets_cross_with_right_checksums_and_one_hop_less(make_lab, gateway, proto):
-    lab = make_lab(offload=False)
-    lab.use(gateway)
+def test_packets_cross_with_right_checksums_and_one_hop_less(bare_lab, proto):
+    lab = bare_lab
     at_a, at_b = lab.capture(lab.A), lab.capture(lab.B)
     address, port = exchange(lab, proto)
     assert address == lab.R.external and 50000 <= port <= 50009
@@ -41,10 +46,8 @@ def test_packets_cross_with_right_checksums_and_one_hop_less(make_lab, gateway, 
 
 
 @pytest.mark.parametrize("request_type, reply_type", [(8, 0), (13, 14)], ids=["echo", "timestamp"])
-def test_icmp_queries_and_their_replies_cross(make_lab, gateway, request_type, reply_type):
-    lab = make_lab(offload=False)
-    lab.use(gateway)
-    lab.meet()
+def test_icmp_queries_and_their_replies_cross(bare_lab, request_type, reply_type):
+    lab = bare_lab
     at_a, at_b = lab.capture(lab.A), lab.capture(lab.B)
     lab.A.send(IP(src=lab.A.address, dst=lab.B.address) / ICMP(type=request_type, id=77, seq=5))
     reply = at_a.one(match(proto="icmp", src=lab.B.address))
@@ -52,16 +55,13 @@ def test_icmp_queries_and_their_replies_cross(make_lab, gateway, request_type, r
     check_hop(at_a, at_b, "icmp", lab)
 
 
-def test_ping_program(lab, gateway):
-    lab.use(gateway)
+def test_ping_program(lab):
     text = lab.A.do("ping", "-n", "-c5", "-i0.01", "-W2", lab.B.address)
     assert "5 received" in text
 
 
-def test_tos_df_id_options_and_payload_stay(make_lab, gateway):
-    lab = make_lab(offload=False)
-    lab.use(gateway)
-    lab.meet()
+def test_tos_df_id_options_and_payload_stay(bare_lab):
+    lab = bare_lab
     at_b = lab.capture(lab.B)
     sent = IP(
         src=lab.A.address, dst=lab.B.address, tos=0xB9, flags="DF", id=0x1234, ttl=9,
@@ -76,10 +76,8 @@ def test_tos_df_id_options_and_payload_stay(make_lab, gateway):
     check_outside(lab, at_b)
 
 
-def test_tcp_options_flags_and_urgent_pointer_stay(make_lab, gateway):
-    lab = make_lab(offload=False)
-    lab.use(gateway)
-    lab.meet()
+def test_tcp_options_flags_and_urgent_pointer_stay(bare_lab):
+    lab = bare_lab
     outside = lab.phantom(lab.B, "192.0.2.77")
     at_b = lab.capture(lab.B)
     options = [
@@ -96,10 +94,8 @@ def test_tcp_options_flags_and_urgent_pointer_stay(make_lab, gateway):
     check_outside(lab, at_b)
 
 
-def test_udp_checksum_zero_stays_zero_in_both_directions(make_lab, gateway):
-    lab = make_lab(offload=False)
-    lab.use(gateway)
-    lab.meet()
+def test_udp_checksum_zero_stays_zero_in_both_directions(bare_lab):
+    lab = bare_lab
     outside = lab.phantom(lab.B, "192.0.2.77")
     at_a, at_b = lab.capture(lab.A), lab.capture(lab.B)
     lab.A.send(IP(src=lab.A.address, dst=outside) / UDP(sport=5000, dport=7000, chksum=0) / b"out")
@@ -109,11 +105,9 @@ def test_udp_checksum_zero_stays_zero_in_both_directions(make_lab, gateway):
     assert at_a.one(match(proto="udp", src=outside))[UDP].chksum == 0
 
 
-def test_udp_checksum_that_becomes_zero_is_sent_as_ffff(make_lab, gateway):
+def test_udp_checksum_that_becomes_zero_is_sent_as_ffff(bare_lab):
     """RFC 768: a computed zero is sent as all ones, for zero means that there is no checksum."""
-    lab = make_lab(offload=False)
-    lab.use(gateway)
-    lab.meet()
+    lab = bare_lab
     outside = lab.phantom(lab.B, "192.0.2.77")
     at_b = lab.capture(lab.B)
     header = IP(src=lab.A.address, dst=outside) / UDP(sport=5000, dport=7000)
@@ -131,8 +125,7 @@ def test_udp_checksum_that_becomes_zero_is_sent_as_ffff(make_lab, gateway):
     check_checksums(bytes(second))
 
 
-def test_half_closed_connection_still_carries_data(lab, gateway):
-    lab.use(gateway)
+def test_half_closed_connection_still_carries_data(lab):
     server = lab.B.listen(7000)
     client = lab.A.connect((lab.B.address, 7000))
     conn, _ = accept(client, server)
@@ -144,8 +137,7 @@ def test_half_closed_connection_still_carries_data(lab, gateway):
     assert client.recv(10) == b""
 
 
-def test_reset_is_passed_on_in_both_directions(lab, gateway):
-    lab.use(gateway)
+def test_reset_is_passed_on_in_both_directions(lab):
     server = lab.B.listen(7000)
     reset = struct.pack("ii", 1, 0)
     for closer in ("inside", "outside"):
@@ -158,9 +150,8 @@ def test_reset_is_passed_on_in_both_directions(lab, gateway):
             second.recv(10)
 
 
-def test_simultaneous_open(lab, gateway):
+def test_simultaneous_open(lab):
     """RFC 5382 REQ-2a: SYNs cross in the gateway, and both ends come to ESTABLISHED."""
-    lab.use(gateway)
     at_b = lab.capture(lab.B)
     with pytest.raises(ConnectionRefusedError):  # which shows B where A's SYN will come from
         lab.A.connect((lab.B.address, 7001), port=50003)
@@ -179,7 +170,6 @@ def test_simultaneous_open(lab, gateway):
     chat(client, peer)
 
 
-def test_ask_twice_is_one_flow(lab, gateway):
-    lab.use(gateway)
+def test_ask_twice_is_one_flow(lab):
     server, client = lab.B.udp(7000), lab.A.udp(5000, remote=(lab.B.address, 7000))
     assert ask(client, server) == ask(client, server)
