@@ -10,9 +10,9 @@
 
 /*
  * 60 bytes in memory are 64 on the wire, with the check sequence. Fields are 16-bit words: the frame starts at an even
- * address, and checksums add 16-bit words. The tag, which is what follows the headers, says which session a frame is of, and, but for
- * the churn, repeats the endpoints as they are inside the gateway: so who looks at a frame outside knows what it was,
- * whatever was done to its headers.
+ * address, and checksums add 16-bit words. The tag, behind the headers, says which session a frame is of, and, but for the churn,
+ * repeats the endpoints as they are inside the gateway: so who looks at a frame outside knows what it was, whatever was done to
+ * its headers.
  */
 struct frame {
 	__be16 eth_destination[3];

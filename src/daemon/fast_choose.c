@@ -194,10 +194,8 @@ static void check(enum interfaces_mode mode, const struct instance *own, const s
 	} else if (iface->vlan_priorities) {
 		refuse(iface, "it maps priorities of packets to those of VLAN tags, which xdp does not; a VLAN without "
 			      "egress-qos-map would work");
-	} else if (!check_tags(mode, carrier, iface)) {
-		;
-	} else if (!check_features(mode, carrier, iface)) {
-		;
+	} else if (!check_tags(mode, carrier, iface) || !check_features(mode, carrier, iface)) {
+		; /* they have said why */
 	} else if (carrier->xdp && carrier->xdp != fast_hook_program(own, carrier->ifindex)) {
 		refuse(iface,
 		       "an XDP program that is not ours is attached to %s (id %u, \"%s\"), and is not replaced; `ip "

@@ -2,8 +2,8 @@
 /* Looking for chains of nftables (iptables-nft among them) and of the old iptables.
  *
  * Those at the hooks that a forwarded IPv4 packet comes by, of any type: one that filters would not see what it is to drop, and
- * one that translates would not translate back. At an interface only if it takes part. An empty chain that accepts says nothing. Only
- * chains are asked for, for nftables tells with each how many rules it has: a machine may have very many.
+ * one that translates would not translate back. At an interface only if it takes part. An empty chain that accepts says nothing.
+ * Only chains are asked for, for nftables tells with each how many rules it has: a machine may have very many.
  */
 #include "fast_firewall.h"
 

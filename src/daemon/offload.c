@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Asking a device for its features, as ethtool does. A feature has a name, and by it a bit, which are other ones in each kernel. */
+/* Asking a device for its features, as ethtool does. A feature has a name, and by it a bit: other ones in each kernel. */
 #include "offload.h"
 
 #include <linux/ethtool.h>
