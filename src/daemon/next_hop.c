@@ -454,6 +454,12 @@ int next_hops_open(struct event_base *base, const struct dataplane *dataplane, i
 	return 0;
 }
 
+void next_hops_promise(struct next_hops *hops)
+{
+	if (hops)
+		promise(hops);
+}
+
 void next_hops_close(struct next_hops *hops)
 {
 	if (!hops)

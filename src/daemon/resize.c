@@ -15,8 +15,12 @@
  *     old one; this rename is what makes it count for a run that comes after.
  *  6. header.writable = the new store: sessions begin and end again. A program of the old store that would still run
  *     anywhere leaves entries alone, for it is not of the writable one.
- *  7. The daemon waits, and carries over what packets noted in the old store since it was copied. The socket hooks, which
- *     only read, are replaced, and the old store goes with its programs.
+ *  7. The socket hooks, which only read, are replaced. The daemon waits, and carries over what packets noted in the old
+ *     store since it was copied, a slice at each turn of the loop; until then the sweep rests. The old store goes with its
+ *     programs.
+ * Nothing but loading a program keeps the loop from its other work for long: the fast path stops when nobody watches for
+ * three seconds (next_hop.c).
+ *
  * 4 to 6 take some ten milliseconds, most of it waiting for RCU. What fails before the rename is undone, and one line says
  * so. If the daemon dies in the middle, the next run finds header.resize and settles it (dataplane_next.c).
  *
@@ -68,11 +72,17 @@ static void forget(struct resize *resize)
 	resize->step = STEP_NONE;
 }
 
+static void carry_rest(struct resize *resize);
+
 static void give_up(struct resize *resize)
 {
 	if (resize->step == STEP_NONE)
 		return;
 	event_del(resize->timer);
+	if (resize->step == STEP_CARRY) { /* it has happened */
+		carry_rest(resize);
+		return;
+	}
 	dataplane_next_thaw(resize->dataplane);
 	forget(resize);
 }
@@ -186,17 +196,7 @@ static void adopt_others(struct resize *resize)
 	resize->inner->hooks.shape = resize->fast->hooks.shape = &resize->dataplane->table.shape;
 }
 
-static void carry_lives(struct resize *resize)
-{
-	const struct table *table = &resize->dataplane->table;
-
-	pools_settle();
-	platform.now = clock_now(&table->header->clock);
-	resize->copy.to = platform;
-	store_copy_lives(&resize->copy);
-}
-
-static void tell(const struct resize *resize, __u64 frozen_ms)
+static void tell(const struct resize *resize)
 {
 	const struct dataplane *dataplane = resize->dataplane;
 
@@ -204,7 +204,7 @@ static void tell(const struct resize *resize, __u64 frozen_ms)
 		 "for %llu ms "
 		 "none could begin",
 		 dataplane->instance->iface, dataplane_capacity(dataplane), resize->next.shape.capacity,
-		 dataplane->table.header->num_sessions, now_ms() - resize->begun_ms, frozen_ms);
+		 dataplane->table.header->num_sessions, now_ms() - resize->begun_ms, resize->frozen_ms);
 }
 
 static int exchange(struct resize *resize, struct fault *fault)
@@ -227,13 +227,36 @@ static int exchange(struct resize *resize, struct fault *fault)
 	adopt_others(resize);
 	count_next(resize);
 	dataplane_next_thaw(dataplane);
-	frozen_ms = now_ms() - frozen_ms;
-	carry_lives(resize);
+	resize->frozen_ms = now_ms() - frozen_ms;
+	resize->sweep->paused = true;
 	sweep_restart(resize->sweep);
 	resize->attach_sockets(resize->context);
-	tell(resize, frozen_ms);
-	forget(resize);
+	pools_settle();
+	resize->cursor = 0;
+	next_step(resize, STEP_CARRY);
 	return 0;
+}
+
+static void carry_slice(struct resize *resize)
+{
+	__u32 left = num_buckets(&resize->copy.from_shape) - resize->cursor;
+	__u32 num = left < SLICE ? left : SLICE;
+
+	platform.now = clock_now(&resize->dataplane->table.header->clock);
+	resize->copy.to = platform;
+	store_copy_lives(&resize->copy, resize->cursor, num);
+	resize->cursor += num;
+	if (num < left)
+		return;
+	resize->sweep->paused = false;
+	tell(resize);
+	forget(resize);
+}
+
+static void carry_rest(struct resize *resize)
+{
+	while (resize->step == STEP_CARRY)
+		carry_slice(resize);
 }
 
 /* ---- the loop ------------------------------------------------------------------------------------------------- */
@@ -251,22 +274,25 @@ static int take_step(struct resize *resize, struct fault *fault)
 		return catch_up(resize, STEP_LOAD, fault);
 	case STEP_LOAD:
 		err = dataplane_next_load(resize->dataplane, &resize->next, fault);
-		next_step(resize, STEP_LOAD_OTHERS);
+		next_step(resize, STEP_LOAD_INNER);
 		break;
-	case STEP_LOAD_OTHERS: {
-		const struct bpf_object *tc = dataplane_next_object(&resize->next);
-
-		err = inner_hooks_load_next(&resize->inner->hooks, tc, &resize->next.shape, &resize->inner_next, fault);
-		if (!err)
-			err = fast_hooks_load_next(&resize->fast->hooks, tc, &resize->next.shape, &resize->fast_next,
-						   fault);
+	case STEP_LOAD_INNER:
+		err = inner_hooks_load_next(&resize->inner->hooks, dataplane_next_object(&resize->next),
+					    &resize->next.shape, &resize->inner_next, fault);
+		next_step(resize, STEP_LOAD_FAST);
+		break;
+	case STEP_LOAD_FAST:
+		err = fast_hooks_load_next(&resize->fast->hooks, dataplane_next_object(&resize->next),
+					   &resize->next.shape, &resize->fast_next, fault);
 		next_step(resize, STEP_CATCH_AGAIN);
 		break;
-	}
 	case STEP_CATCH_AGAIN:
 		return catch_up(resize, STEP_EXCHANGE, fault);
 	case STEP_EXCHANGE:
 		return exchange(resize, fault);
+	case STEP_CARRY:
+		carry_slice(resize);
+		break;
 	}
 	return err;
 }
@@ -278,6 +304,7 @@ static void turn(evutil_socket_t fd, short what, void *context)
 
 	(void)fd;
 	(void)what;
+	next_hops_promise(resize->fast->next_hops);
 	if (take_step(resize, &fault))
 		fail(resize, &fault);
 	else if (resize->step != STEP_NONE)
@@ -312,8 +339,11 @@ static int begin(struct resize *resize, const struct store_shape *shape, struct 
 {
 	struct dataplane *dataplane = resize->dataplane;
 	struct header *header = dataplane->table.header;
-	int err = dataplane_next_make(dataplane, shape, &resize->next, fault);
+	int err;
 
+	/* the kernel clears gigabytes */
+	next_hops_promise(resize->fast->next_hops);
+	err = dataplane_next_make(dataplane, shape, &resize->next, fault);
 	if (!err) {
 		err = store_copy_open(&resize->copy, &resize->next.shape, resize->next.store.memory);
 		if (err)
@@ -341,7 +371,8 @@ int resize_to(struct resize *resize, __u32 num_sessions, struct fault *fault)
 	struct store_shape shape;
 	int err;
 
-	if (resize->step != STEP_NONE && num_sessions && resize->next.shape.capacity == num_sessions)
+	if (resize->step != STEP_NONE && resize->step != STEP_CARRY && num_sessions &&
+	    resize->next.shape.capacity == num_sessions)
 		return 0;
 	give_up(resize);
 	if (!num_sessions || num_sessions == capacity)

@@ -20,9 +20,11 @@ enum resize_step {
 	STEP_COPY,  /* bucket after bucket */
 	STEP_CATCH, /* what was changed meanwhile, until that is little */
 	STEP_LOAD,  /* the programs at the interface */
-	STEP_LOAD_OTHERS,
+	STEP_LOAD_INNER,
+	STEP_LOAD_FAST,
 	STEP_CATCH_AGAIN, /* loading takes a second */
 	STEP_EXCHANGE,
+	STEP_CARRY, /* bucket after bucket: the new store is in use */
 };
 
 struct resize {
@@ -44,6 +46,7 @@ struct resize {
 	__u32 cursor; /* bucket */
 	__u32 rounds; /* of catching up */
 	__u64 begun_ms;
+	__u64 frozen_ms; /* none could begin */
 };
 
 /* `resize` has the members that are the daemon's. */

@@ -258,6 +258,8 @@ void sweep_step(struct sweep *sweep)
 	__u64 end = sweep->cursor + (__u64)num * sweep->tick_ms / sweep->pass_ms + 1;
 	__u64 begin_ns = cpu_ns();
 
+	if (sweep->paused)
+		return;
 	quota_sweep_step(&sweep->quotas, STEPS_PER_PASS);
 	if (!READ_ONCE(header->num_sessions) && !READ_ONCE(header->num_mappings)) {
 		sweep->cursor = 0;

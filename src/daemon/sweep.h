@@ -20,6 +20,7 @@ struct sweep {
 	__u32 pass_ms;               /* how long this pass is to last */
 	__u64 pass_cpu_ns;           /* what the last one cost; 0: there was none */
 	__u64 cpu_ns;                /* what this one has cost so far */
+	bool paused;                 /* what the table says of time is not true yet */
 	bool keep_foreign;           /* while the interface is away: its addresses may come back with it */
 	__u32 shortest_s[NUM_SPACE]; /* time-outs */
 	__u32 ahead[SWEEP_AHEAD];    /* put aside until their twins have come; INDEX_NONE: nothing */

@@ -250,15 +250,14 @@ static void carry(struct entry *entry, const struct key *key, __u32 own)
 		platform_cmpxchg(&entry->life, life, store_copy_life(own, life));
 }
 
-void store_copy_lives(const struct store_copy *copy)
+void store_copy_lives(const struct store_copy *copy, __u32 first, __u32 num)
 {
-	__u32 num = num_entries(&copy->from_shape);
 	__u32 lasted_s = platform_now() - copy->began_s + 2;
 	struct platform before = platform;
 
 	platform = copy->to;
 	platform.now = before.now;
-	for (__u32 from = 0; from < num; from++) {
+	for (__u32 from = first * BUCKET_ENTRIES; from < (first + num) * BUCKET_ENTRIES; from++) {
 		struct entry *own = &copy->from.bucket[from / BUCKET_ENTRIES].entry[from % BUCKET_ENTRIES];
 		__u32 life = READ_ONCE(own->life);
 		struct entry *entry;

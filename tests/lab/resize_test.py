@@ -72,10 +72,12 @@ def test_no_session_is_lost_while_the_table_grows_and_shrinks(lab, tmp_path, pro
     bauta = lab.use(Configured(tmp_path / "bauta.conf", settings(SMALL)))
     flock = Flock(lab, program)
     for sessions in (LARGE, SMALL, LARGE):
+        lab.A.do("ping", "-c1", "-W2", "-q", lab.B.address)
         resize(bauta, sessions, settings(sessions))
         assert bauta.status()["capacity"] == sessions
         assert bauta.status()["resizing"] is None
         bauta.fsck()
+    until(lambda: not bauta.json("show", "sessions", "proto=icmp"), "what is idle to end in the new table", limit_s=15)
     told = flock.end()
     assert told["sessions"] == NUM_PORTS * NUM_SOCKETS
     assert not told["changed"], told

@@ -340,6 +340,17 @@ static void merges_life_words(void **state)
 		assert_int_equal(store_copy_life(cases[i].own, cases[i].copied), cases[i].want);
 }
 
+static __u32 life_in_copy(const struct store_copy *copy, const struct key *key)
+{
+	struct platform before = platform;
+	__u32 life;
+
+	platform = copy->to;
+	life = store_entry(store_find(key))->life;
+	platform = before;
+	return life;
+}
+
 static void carries_the_last_packets_over(void **state)
 {
 	struct pair used = mapping_of(1), idle = mapping_of(2);
@@ -347,6 +358,7 @@ static void carries_the_last_packets_over(void **state)
 	struct store_copy copy;
 	struct world world;
 	struct key key;
+	__u32 bucket;
 
 	(void)state;
 	world_open(&world, 16, 2, 1);
@@ -359,7 +371,12 @@ static void carries_the_last_packets_over(void **state)
 	key = pair_key(&used, ENTRY_INBOUND);
 	platform.now += 30;
 	store_entry(store_find(&key))->life = life_make(PHASE_LIVE, LIFE_ACK, platform.now - 1);
-	store_copy_lives(&copy);
+	bucket = store_find(&key) / BUCKET_ENTRIES;
+	store_copy_lives(&copy, 0, bucket);
+	store_copy_lives(&copy, bucket + 1, 18 - bucket - 1);
+	assert_int_equal(life_in_copy(&copy, &key), life_make(PHASE_LIVE, 0, 500));
+	store_copy_lives(&copy, bucket, 1);
+	assert_int_equal(life_in_copy(&copy, &key), life_make(PHASE_LIVE, LIFE_ACK, platform.now - 1));
 	free(world.bucket);
 	world.bucket = platform.bucket = copy.to.bucket;
 	world.header.shape = shape;
