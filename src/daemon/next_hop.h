@@ -26,8 +26,7 @@ void next_hops_close(struct next_hops *hops);
 /* Something has changed that the kernel does not tell of. Takes NULL. */
 void next_hops_change(struct next_hops *hops);
 
-/* To be called before what keeps the loop from watching for a while: the fast path goes on for three seconds from now. Takes NULL.
- */
+/* To be called before what keeps the loop from watching for a while: the fast path goes on for three seconds. Takes NULL. */
 void next_hops_promise(struct next_hops *hops);
 
 /* ---- for tests -------------------------------------------------------------------------------------------------- */

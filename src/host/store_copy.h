@@ -37,7 +37,7 @@ int store_copy_buckets(struct store_copy *copy, __u32 first, __u32 num);
 /* Copies the buckets that are marked, and takes the marks away: how many, or -ENOSPC. */
 int store_copy_dirty(struct store_copy *copy);
 
-/* Carries the notes of packets over that were made in these buckets since the copying began, into a copy that is in use by now. */
+/* Carries over what packets noted in these buckets since the copying began, into a copy that is in use by now. */
 void store_copy_lives(const struct store_copy *copy, __u32 first, __u32 num);
 
 /* How many bytes it takes, beside both stores. */
