@@ -8,9 +8,9 @@
 #ifndef BAUTA_ENTRY_CHECK_H
 #define BAUTA_ENTRY_CHECK_H
 
-#include "invariant.h"
 #include "ledger.h"
 #include "store.h"
+#include "violation.h"
 
 /* What a session counts on. */
 enum base {

@@ -12,49 +12,24 @@
  */
 #include "invariant.h"
 
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "endpoint.h"
 #include "entry_check.h"
 #include "ledger.h"
-#include "mapping.h"
 #include "platform.h"
-#include "words.h"
+#include "pool_check.h"
 
-#define PAUSE_NS 5000000
-#define NUM_LOOKS 4
 #define NUM_COUNTS 24     /* two numbers that change all the time can differ by the same one for a while */
 #define MAX_SUSPECTS 4096 /* put aside at a time; a power of two times 256 */
 #define LOOKS_AHEAD 16    /* begun before the first of them is ended */
 #define MAX_PARTS 8
 #define MIN_SHARED (1u << 20) /* entries, from which on threads are worth their making */
-
-const char *const rule_name[NUM_RULE] = {
-	[RULE_FREE] = "free",         [RULE_BUSY] = "busy",       [RULE_FIELDS] = "fields",
-	[RULE_BUCKET] = "bucket",     [RULE_UNIQUE] = "unique",   [RULE_TWIN] = "twin",
-	[RULE_MAPPING] = "mapping",   [RULE_REFS] = "refs",       [RULE_SESSIONS] = "sessions",
-	[RULE_MAPPINGS] = "mappings", [RULE_PERMITS] = "permits", [RULE_STASH] = "stash",
-	[RULE_QUOTA] = "quota",       [RULE_POOL] = "pool",
-};
-
-static const char *const rule_text[NUM_RULE] = {
-	[RULE_FREE] = "a free entry is not all zero",
-	[RULE_BUSY] = "an entry stays busy: its writer never finished",
-	[RULE_FIELDS] = "fields that no writer writes",
-	[RULE_BUCKET] = "stands in none of the three buckets of its key",
-	[RULE_UNIQUE] = "its key is there twice",
-	[RULE_TWIN] = "its twin is not live, does not point back, or says another pair",
-	[RULE_MAPPING] = "counts on a mapping or permit that is not there",
-	[RULE_POOL] = "is not marked in the pool of its external address",
-};
 
 struct suspect {
 	__u32 index;
@@ -80,10 +55,7 @@ struct part {
 };
 
 struct check {
-	void (*report)(const struct violation *violation, void *ctx);
-	void *ctx;
-	pthread_mutex_t telling;
-	size_t violations;
+	struct violations violations;
 	struct platform platform; /* of whoever asked */
 	enum entry_depth depth;   /* ENTRY_ALONE: the first pass, which fills the ledgers */
 	bool judge;               /* else a pass only counts */
@@ -91,7 +63,7 @@ struct check {
 	struct part part[MAX_PARTS];
 	struct census census;
 	__u32 stashed;
-	__u64 *mapped; /* for each pool, a bitmap of ports that an inbound mapping entry was seen for */
+	__u64 *mapped; /* of pool_check.h */
 	/* for each entry, of those that are in uneven sums: */
 	__u32 *sessions; /* of the outbound entry of a mapping or permit: how many count on it */
 	__u64 *bases;    /* a bitmap: which entries are such */
@@ -109,52 +81,7 @@ static void suspects_add(struct suspects *suspects, const struct suspect *suspec
 	suspects->at[suspects->num++] = *suspect;
 }
 
-/* ---- telling --------------------------------------------------------------------------------------------------- */
-
-static void tell(struct check *check, enum rule rule, __u32 index, const char *text)
-{
-	struct violation violation = { .rule = rule, .index = index, .text = text };
-
-	pthread_mutex_lock(&check->telling);
-	check->violations++;
-	if (check->report)
-		check->report(&violation, check->ctx);
-	pthread_mutex_unlock(&check->telling);
-}
-
-/* "tcp 192.168.0.5:1000 192.0.2.1:50000 192.0.2.8:80", as far as there is sense in it. */
-static void describe(const struct entry *entry, char *text, size_t size)
-{
-	char internal[ENDPOINT_TEXT], external[ENDPOINT_TEXT], remote[ENDPOINT_TEXT];
-	struct pair pair = entry_pair(entry);
-	const char *proto = proto_name(entry->proto & ~PROTO_PERMIT);
-
-	snprintf(text, size, "%s %s, protocol %s, internal %s, external %s, remote %s",
-		 entry->flags & ENTRY_INBOUND ? "inbound" : "outbound",
-		 entry->proto & PROTO_PERMIT    ? "permit"
-		 : entry->flags & ENTRY_MAPPING ? "mapping"
-						: "session",
-		 proto ? proto : "?", endpoint_format(pair.internal, internal),
-		 endpoint_format(pair.external, external), endpoint_format(pair.remote, remote));
-}
-
-static void tell_entry(struct check *check, enum rule rule, __u32 index)
-{
-	char what[160], text[256];
-	struct entry copy;
-
-	entry_copy(index, &copy);
-	describe(&copy, what, sizeof(what));
-	snprintf(text, sizeof(text), "%s (%s)", rule_text[rule], what);
-	tell(check, rule, index, text);
-}
-
-static void pause_a_little(void)
-{
-	struct timespec pause = { .tv_nsec = PAUSE_NS };
-
-	nanosleep(&pause, NULL);
-}
+/* ---- looking again --------------------------------------------------------------------------------------------- */
 
 static int by_index(const void *a, const void *b)
 {
@@ -166,10 +93,10 @@ static int by_index(const void *a, const void *b)
 /* Looks at what was put aside until it is right or has been wrong at every look, and tells the latter. */
 static void settle(struct check *check, struct suspects *suspects)
 {
-	for (int i = 0; i < NUM_LOOKS && suspects->num; i++) {
+	for (int i = 0; i < VIOLATION_LOOKS && suspects->num; i++) {
 		size_t num = 0;
 
-		pause_a_little();
+		violation_pause();
 		for (size_t n = 0; n < suspects->num; n++) {
 			struct suspect suspect = suspects->at[n];
 
@@ -184,7 +111,7 @@ static void settle(struct check *check, struct suspects *suspects)
 		qsort(suspects->at, suspects->num, sizeof(*suspects->at), by_index);
 	for (size_t n = 0; n < suspects->num; n++)
 		if (!n || suspects->at[n].index != suspects->at[n - 1].index)
-			tell_entry(check, suspects->at[n].rule, suspects->at[n].index);
+			violation_tell_entry(&check->violations, suspects->at[n].rule, suspects->at[n].index);
 	suspects->num = 0;
 }
 
@@ -216,21 +143,6 @@ static __u32 num_entries(void)
 	return (shape->num_buckets + shape->num_stash) * BUCKET_ENTRIES;
 }
 
-static __u64 *mapped_word(struct check *check, __u32 pool, __u32 port)
-{
-	return &check->mapped[(size_t)pool * PORT_WORDS + port / 64];
-}
-
-/* Of an inbound entry. */
-static void note_mapping(struct check *check, const struct entry *entry)
-{
-	__u32 pool = check->mapped ? pool_index(entry->dst, entry->proto) : INDEX_NONE;
-	__u32 port = be16_to_cpu(entry->dport);
-
-	if (pool < platform.num_pools)
-		__atomic_fetch_or(mapped_word(check, pool, port), 1ull << port % 64, __ATOMIC_RELAXED);
-}
-
 static void count_entry(struct part *part, __u32 index, const struct entry *entry)
 {
 	part->census.entries++;
@@ -238,7 +150,7 @@ static void count_entry(struct part *part, __u32 index, const struct entry *entr
 		part->stashed++;
 	if (entry->flags & ENTRY_INBOUND) {
 		if ((entry->flags & ENTRY_MAPPING) && !(entry->proto & PROTO_PERMIT))
-			note_mapping(part->check, entry);
+			pool_check_note(part->check->mapped, entry);
 	} else if (entry->proto & PROTO_PERMIT) {
 		part->census.permits++;
 	} else if (entry->flags & ENTRY_MAPPING) {
@@ -422,72 +334,7 @@ static void compare_refs(struct check *check, bool first)
 	free(before.at);
 }
 
-/* ---- pools ----------------------------------------------------------------------------------------------------- */
-
-static const __u8 proto_of_space[NUM_SPACE] = {
-	[SPACE_TCP] = IPPROTO_TCP,
-	[SPACE_UDP] = IPPROTO_UDP,
-	[SPACE_ICMP] = IPPROTO_ICMP,
-};
-
-static bool has_mapping(__be32 addr, __u8 proto, __u32 port)
-{
-	struct pair mapping;
-
-	return mapping_find_external(proto, addr, cpu_to_be16(port), &mapping);
-}
-
-/* Leaves of the ports in `suspect` those that are marked as used and have no mapping; how many these are. */
-static __u32 look_at_pool(const struct pool *pool, __be32 addr, __u8 proto, __u64 suspect[PORT_WORDS])
-{
-	__u32 num = 0;
-
-	for (__u32 word = 0; word < PORT_WORDS; word++)
-		for (__u64 left = suspect[word]; left; left &= left - 1) {
-			__u32 port = word * 64 + __builtin_ctzll(left);
-
-			if (bitmap_has(pool->used, port) && !has_mapping(addr, proto, port))
-				num++;
-			else
-				suspect[word] &= ~(1ull << port % 64);
-		}
-	return num;
-}
-
-/* The other direction, a mapping that is not marked, is judged with its entry. */
-static void check_pool(struct check *check, __u32 number, __be32 addr, __u8 proto)
-{
-	const struct pool *pool = platform_pool(number);
-	char endpoint[ENDPOINT_TEXT], text[128];
-	__u64 suspect[PORT_WORDS];
-
-	for (__u32 word = 0; pool && word < PORT_WORDS; word++)
-		suspect[word] =
-			READ_ONCE(pool->used[word]) & ~(check->mapped ? *mapped_word(check, number, word * 64) : 0);
-	for (int i = 0; i < NUM_LOOKS; i++) {
-		if (!pool || !look_at_pool(pool, addr, proto, suspect))
-			return;
-		pause_a_little();
-	}
-	for (__u32 port = 0; port < NUM_PORTS; port++) {
-		struct endpoint external = { .addr = addr, .port = cpu_to_be16(port) };
-
-		if (!bitmap_has(suspect, port))
-			continue;
-		snprintf(text, sizeof(text), "%s %s is marked as used, and has no mapping", proto_name(proto),
-			 endpoint_format(external, endpoint));
-		tell(check, RULE_POOL, INDEX_NONE, text);
-	}
-}
-
-static void check_pools(struct check *check)
-{
-	struct header *header = platform_header();
-
-	for (__u32 i = 0; i < MAX_EXTERNAL && i < header->num_pool_addrs; i++)
-		for (__u32 space = 0; space < NUM_SPACE && header->pool_addr[i]; space++)
-			check_pool(check, i * NUM_SPACE + space, header->pool_addr[i], proto_of_space[space]);
-}
+/* ---- the header's numbers ---------------------------------------------------------------------------------------- */
 
 /* A number of the header and what was seen. */
 struct sum {
@@ -527,23 +374,23 @@ static void compare_sums(struct check *check, struct sum sums[NUM_SUM], bool fir
 
 static void tell_numbers(struct check *check, const struct sum sums[NUM_SUM])
 {
-	char what[160], text[256];
+	char what[VIOLATION_ENTRY_TEXT], text[256];
 
 	for (size_t n = 0; n < check->refs.num; n++) {
 		struct entry copy;
 
 		entry_copy(check->refs.at[n].index, &copy);
-		describe(&copy, what, sizeof(what));
+		violation_describe(&copy, what);
 		snprintf(text, sizeof(text), "has %u references and %lld sessions (%s)", copy.refs,
 			 copy.refs - check->refs.at[n].excess, what);
-		tell(check, RULE_REFS, check->refs.at[n].index, text);
+		violation_tell(&check->violations, RULE_REFS, check->refs.at[n].index, text);
 	}
 	for (int i = 0; i < NUM_SUM; i++) {
 		if (!sums[i].wrong)
 			continue;
 		snprintf(text, sizeof(text), "the header counts %lld %s %s than there are", llabs(sums[i].excess),
 			 sums[i].excess > 0 ? "more" : "fewer", sums[i].what);
-		tell(check, sums[i].rule, INDEX_NONE, text);
+		violation_tell(&check->violations, sums[i].rule, INDEX_NONE, text);
 	}
 }
 
@@ -591,7 +438,7 @@ static void close_part(struct part *part)
 size_t invariant_check(void (*report)(const struct violation *violation, void *ctx), void *ctx,
 		       struct census *ret_census)
 {
-	size_t mapped_bytes = (size_t)platform.num_pools * PORT_WORDS * sizeof(__u64);
+	size_t mapped_bytes = pool_check_bytes();
 	struct check *check = calloc(1, sizeof(*check));
 	struct sum sums[NUM_SUM] = {
 		{ .rule = RULE_SESSIONS, .what = "sessions" },
@@ -604,10 +451,10 @@ size_t invariant_check(void (*report)(const struct violation *violation, void *c
 
 	if (!check)
 		abort();
-	check->report = report;
-	check->ctx = ctx;
+	check->violations.report = report;
+	check->violations.ctx = ctx;
 	check->platform = platform;
-	pthread_mutex_init(&check->telling, NULL);
+	pthread_mutex_init(&check->violations.telling, NULL);
 	check->mapped = mapped_bytes ? allocate(mapped_bytes) : NULL;
 	divide(check);
 
@@ -615,7 +462,7 @@ size_t invariant_check(void (*report)(const struct violation *violation, void *c
 	compare_sums(check, sums, true);
 	for (int i = 0; i < NUM_COUNTS && (i ? check->refs.num : !even) + any_is_wrong(sums); i++) {
 		if (i)
-			pause_a_little();
+			violation_pause();
 		check->judge = i == 0;
 		pass(check);
 		compare_refs(check, i == 0);
@@ -623,18 +470,18 @@ size_t invariant_check(void (*report)(const struct violation *violation, void *c
 	}
 	for (int i = 0; i < check->num_parts; i++)
 		settle(check, &check->part[i].suspects);
-	check_pools(check);
+	pool_check(&check->violations, check->mapped);
 	tell_numbers(check, sums);
 	if (ret_census)
 		*ret_census = check->census;
-	violations = check->violations;
+	violations = check->violations.num;
 	for (int i = 0; i < check->num_parts; i++)
 		close_part(&check->part[i]);
 	free(check->refs.at);
 	release(check->sessions, sessions_bytes());
 	release(check->bases, bases_bytes());
 	release(check->mapped, mapped_bytes);
-	pthread_mutex_destroy(&check->telling);
+	pthread_mutex_destroy(&check->violations.telling);
 	free(check);
 	return violations;
 }

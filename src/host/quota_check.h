@@ -3,7 +3,7 @@
 #ifndef BAUTA_QUOTA_CHECK_H
 #define BAUTA_QUOTA_CHECK_H
 
-#include "invariant.h"
+#include "violation.h"
 
 /* Compares the records of the map `quotas_fd` (-1: those of this thread's quota_map) with the table in this thread's
  * `platform`; calls `report` (may be NULL) for each host whose record is wrong by the same numbers again and again, and
