@@ -32,7 +32,9 @@ COMMAND_LIMIT_S = 200
 LOCK_LIMIT_S = 60               # tests run short ones, several at a time
 STOP_LIMIT_S = 20
 
-SENT_ON = 2     # the first of the reasons in contract.h, enum fast_reason: outbound and inbound
+# Of the reasons in contract.h, enum fast_reason
+SENT_ON = slice(0, 2)   # outbound and inbound
+REFUSED = slice(3, 4)
 
 
 class LabError(Exception):
@@ -177,6 +179,10 @@ class Lab:
 
     def fast_packets(self):
         """How many packets went on in XDP so far; None where that is not what is measured."""
+        return None
+
+    def fast_refused(self):
+        """How many packets were refused in XDP so far; None where none can be."""
         return None
 
     def forget(self, address):
@@ -371,14 +377,17 @@ class BautaXdp(Bauta):
     title = "bauta on XDP"
     fast_path = "lan0,eth0"
 
-    def fast_packets(self):
+    def fast_count(self, reasons):
         held = {int(fields["map_id"]) for fields in descriptors.read(self.daemon.pid) if "map_id" in fields}
         counters = [entry["id"] for entry in json.loads(call("bpftool", "-j", "map", "show"))
                     if entry["id"] in held and entry.get("name") == "fast_counters"]
         if not counters:
             raise LabError(f"{self.binary} counts no packets on XDP: {' / '.join(self.messages[-3:])}")
         dump = json.loads(call("bpftool", "-j", "map", "dump", "id", str(counters[0])))
-        return sum(cpu["value"] for entry in dump[:SENT_ON] for cpu in entry["formatted"]["values"])
+        return sum(cpu["value"] for entry in dump[reasons] for cpu in entry["formatted"]["values"])
+
+    def fast_packets(self):
+        return self.fast_count(SENT_ON)
 
 
 class BautaCreate(BautaXdp):
@@ -388,6 +397,9 @@ class BautaCreate(BautaXdp):
     title = "bauta on XDP, --fast-create"
     words = ("--fast-create",)
     only_creates = True
+
+    def fast_refused(self):
+        return self.fast_count(REFUSED)
 
 
 VARIANTS = {variant.name: variant for variant in

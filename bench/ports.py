@@ -17,6 +17,10 @@ import report
 OCCUPANCIES = (0.5, 0.9, 0.99, 0.999, 0.9999)
 PROBE_HOST = "10.1.1.1"
 VARIANTS = ("bare", "nft", "bauta")
+REFUSING = (*VARIANTS, "create")
+# nft has one kind of refusal, which nobody hears of; bauta answers, up to a limit.
+KINDS = {"bare": {"bare": None}, "nft": {"nft": None},
+         **{name: {"answered": True, "silent": False} for name in ("bauta", "create")}}
 MAX_BURST = 64
 MAX_PROBE = 4096        # bench/burst.h
 BATCHES = (1, 64)       # packets that come by themselves, and packets that come together
@@ -97,6 +101,14 @@ class Ports:
             raise lab.LabError(f"{answer['passed']} flows got a port where there is none")
         return answer
 
+    def refuse_in_place(self, one, number, batch, answered):
+        """The same; where XDP refuses, it has to have been there that those are whom nobody is told of."""
+        before = one.fast_refused() if answered is False else None
+        answer = self.refuse(one, number, batch)
+        if before is not None and not answer["answers"] and one.fast_refused() - before < number:
+            raise lab.LabError(f"of {number} refused packets XDP refused {one.fast_refused() - before}")
+        return answer
+
     def sample_refused(self, one, batch, answered):
         """Mean ns of packets that are refused; answered: all or none of them by ICMP. None if that cannot be had."""
         estimate_ns = self.refuse(one, 2, 1)["new_ns"]
@@ -107,7 +119,7 @@ class Ports:
         for _ in range(ANSWER_TRIES):
             if answered is False:
                 self.refuse(one, ICMP_LIMIT, 1)
-            answer = self.refuse(one, number, batch)
+            answer = self.refuse_in_place(one, number, batch, answered)
             if answered is None or answer["answers"] == (number if answered else 0):
                 return self.mean(answer["new_ns"]) if batch == 1 else answer["ns"] / number
             lab.wait_for_second()
@@ -124,8 +136,8 @@ class Ports:
         self.problem(f"{one.name}, ports: no further figures: {error}")
         self.labs.remove(one)
 
-    def fill_all(self, number):
-        for one in list(self.labs):
+    def fill_all(self, number, names=VARIANTS):
+        for one in self.turn(0, names):
             try:
                 self.fill(one, number)
             except lab.LabError as error:
@@ -152,32 +164,30 @@ class Ports:
             "passed": {name: statistics.mean(shares.values()) for name, shares in passed.items() if name != "bare"}})
 
     def measure_refused(self, batch):
-        """nft has one kind of refusal, which nobody hears of; bauta answers, up to a limit."""
-        kinds = {"bare": (("bare", None),), "nft": (("nft", None),), "bauta": (("answered", True), ("silent", False))}
         rounds = collections.defaultdict(dict)
         for number in range(self.options.rounds):
-            for one in self.turn(number):
+            for one in self.turn(number, REFUSING):
                 try:
-                    for kind, answered in kinds[one.name]:
+                    for kind, answered in KINDS[one.name].items():
                         sample = self.sample_refused(one, batch, answered)
                         if sample is not None:
-                            rounds[kind][number] = sample
+                            rounds[one.name, kind][number] = sample
                 except lab.LabError as error:
                     self.give_up(one, error)
-        bare = rounds.pop("bare", {})
-        net = {kind: report.above(samples, bare) for kind, samples in rounds.items()}
-        for kind, samples in net.items():
+        bare = rounds.pop(("bare", "bare"), {})
+        net = {which: report.above(samples, bare) for which, samples in rounds.items()}
+        for (name, kind), samples in net.items():
             if not samples:
                 continue
-            entry = {"kind": kind, "batch": batch, **report.spread(samples.values())}
-            ratio = report.ratio(net.get("nft", {}), samples)
+            entry = {"variant": name, "kind": kind, "batch": batch, **report.spread(samples.values())}
+            ratio = report.ratio(net.get(("nft", "nft"), {}), samples)
             if kind != "nft" and ratio:
-                entry["nft_to_bauta"] = report.spread(ratio)
+                entry["nft_to_it"] = report.spread(ratio)
             self.results["refusal"].append(entry)
 
     def run(self, stack):
         self.measure_choice()
-        for name in VARIANTS:
+        for name in REFUSING:
             if name not in self.options.variants:
                 continue
             one = lab.VARIANTS[name](self.options.cpu, lab.MAX_FILL, program="burst", ports=self.options.ports)
@@ -191,7 +201,7 @@ class Ports:
             one.traffic.ask("flows", self.first, self.last, SEED)
         for occupancy in OCCUPANCIES:
             self.measure_new(occupancy)
-        self.fill_all(self.total)
+        self.fill_all(self.total, REFUSING)
         self.first_ns = {}
         for batch in BATCHES:
             self.measure_refused(batch)

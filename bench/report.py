@@ -130,9 +130,9 @@ def beside_table(ports):
 
 def refusal_table(ports):
     told = {"nft": "nobody is told", "answered": "ICMP answer", "silent": "beyond 1000 answers a second"}
-    rows = [["nft" if entry["kind"] == "nft" else "bauta", told[entry["kind"]], entry["batch"], cell(entry),
-             ratio_cell(entry.get("nft_to_bauta"))] for entry in ports["refusal"]]
-    return table(["variant", "sender", "packets at a time", "ns", "nft/bauta"], rows)
+    rows = [[entry["variant"], told[entry["kind"]], entry["batch"], cell(entry), ratio_cell(entry.get("nft_to_it"))]
+            for entry in ports["refusal"]]
+    return table(["variant", "sender", "packets at a time", "ns", "nft/it"], rows)
 
 
 def ports_text(ports):

@@ -51,10 +51,10 @@ def memory(entries):
 
 
 def refusal(ports):
-    told = {"nft": "nftables masquerade", "answered": "bauta, with an ICMP answer",
-            "silent": "bauta, beyond 1000 answers a second"}
-    rows = [[told[entry["kind"]], entry["batch"], number(entry),
-             f"1/{entry['nft_to_bauta']['median']:.0f}" if "nft_to_bauta" in entry else ""] for entry in ports["refusal"]]
+    told = {"nft": "", "answered": ", with an ICMP answer", "silent": ", beyond 1000 answers a second"}
+    title = {**dict(COLUMNS), "create": "bauta on XDP, --fast-create"}
+    rows = [[title[entry["variant"]] + told[entry["kind"]], entry["batch"], number(entry),
+             f"1/{entry['nft_to_it']['median']:.0f}" if "nft_to_it" in entry else ""] for entry in ports["refusal"]]
     return ["## Packets refused at exhaustion", "", f"Every port of {ports['range']} toward their remote is in use.", "",
             *table(["", "packets at a time", "ns", "of nftables'"], rows)]
 

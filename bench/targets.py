@@ -9,6 +9,7 @@ FEW = 1024                              # sessions at which ratios are asked for
 PAIR_OCCUPANCY = 0.9999
 PAIR_NS = 100
 SESSION_BYTES = 96
+CREATES = {"bauta": "tc", "create": "xdp with --fast-create"}   # variants, and where they create sessions, or refuse to
 LARGE = 1 << 20                         # a table beside which what every gateway has, large or small, counts little
 
 
@@ -43,7 +44,7 @@ def of_packets(entries):
 
 def of_creation(entries):
     for entry in entries:
-        for name, said in (("bauta", "tc"), ("create", "xdp with --fast-create")):
+        for name, said in CREATES.items():
             value = entry.get(f"nft_to_{name}")
             if value:
                 yield target(f"sessions created a second, by nftables': {said}, {entry['sessions']} sessions",
@@ -56,9 +57,9 @@ def of_ports(ports):
             yield target(f"a port found, taken and given back with {100 * PAIR_OCCUPANCY:.4g} % in use",
                          entry["pair"]["median"], PAIR_NS, "ns")
     for entry in ports["refusal"]:
-        if "nft_to_bauta" in entry:
-            yield target(f"a refused packet costs, of nftables': {entry['kind']}, {entry['batch']} at a time",
-                         1 / entry["nft_to_bauta"]["median"], 0.02, "1/")
+        if "nft_to_it" in entry:
+            yield target(f"a refused packet costs, of nftables': {CREATES[entry['variant']]}, {entry['kind']}, "
+                         f"{entry['batch']} at a time", 1 / entry["nft_to_it"]["median"], 0.02, "1/")
 
 
 def of_memory(entries):
