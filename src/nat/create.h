@@ -8,6 +8,7 @@
 #define BAUTA_CREATE_H
 
 #include "displace.h"
+#include "exhaustion.h"
 #include "expire.h"
 #include "mapping.h"
 #include "permit.h"
@@ -319,8 +320,12 @@ static __always_inline enum create_result create_session(HOOK *hook, struct sear
 	search->quota = quota_take_pair(&search->session);
 	if (quota_is_refusal(search->quota))
 		return create_refused(search->quota);
-	create_warm(search);
-	result = create_choose_and_claim(hook, search, tcp_flags);
+	if (exhaustion_refuses(search)) {
+		result = CREATE_NO_PORT;
+	} else {
+		create_warm(search);
+		result = create_choose_and_claim(hook, search, tcp_flags);
+	}
 	if (!create_is_done(result))
 		quota_give_pair(&search->session, QUOTA_ATTEMPT);
 	return result;

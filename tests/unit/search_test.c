@@ -375,6 +375,46 @@ static void spills_only_if_told(void **state)
 	gateway_close(&gateway);
 }
 
+/* A crowd that is used up speaks of its own address only: neither of that of an old mapping, nor of those to spill to. */
+static void finds_ports_of_other_addresses(void **state)
+{
+	struct config *config = &gateway.world.config;
+	struct endpoint old = internal_at(16 * 99);
+	__u32 life = life_make(PHASE_LIVE, 0, 0);
+	__u32 other;
+
+	(void)state;
+	open_addresses("40000-40019");
+	config->num_external = 2;
+	assert_int_equal(create(old, remote_at(1)), CREATE_MAPPED);
+	other = search.session.external.addr == external_at(0);
+	config->external[0] = (struct external){ .addr = external_at(other), .pool = other };
+	config->num_external = 1;
+	config->generation++;
+	for (__u32 i = 0; i < 20; i++)
+		assert_int_equal(create(internal_at(i), remote_at(0)), CREATE_MAPPED);
+	for (__u32 i = 20; i < 23; i++)
+		assert_int_equal(create(internal_at(i), remote_at(0)), CREATE_NO_PORT);
+	assert_int_equal(create(old, remote_at(0)), CREATE_MAPPED);
+	assert_int_equal(search.session.external.addr, external_at(!other));
+	/* also if the host itself has the mapping's tuple */
+	end(&search.session);
+	search.session.internal = search.session.external;
+	search.session.flags = ENTRY_HOST;
+	assert_int_equal(store_insert(&search.session, life, life, 0, false), INSERT_DONE);
+	assert_int_equal(create(old, remote_at(0)), CREATE_SHARED);
+	assert_int_equal(search.session.external.addr, external_at(!other));
+	config->external[1] = (struct external){ .addr = external_at(2), .pool = 2 };
+	config->num_external = 2;
+	config->spill = 1;
+	/* whichever of the two is their home */
+	for (__u32 host = 2; host < 12; host++) {
+		assert_int_equal(create(internal_at(16 * host), remote_at(0)), CREATE_MAPPED);
+		assert_int_equal(search.session.external.addr, external_at(2));
+	}
+	gateway_close(&gateway);
+}
+
 static void refuses_to_share_if_told(void **state)
 {
 	(void)state;
@@ -567,6 +607,7 @@ int main(void)
 		cmocka_unit_test(pairs_a_host_with_one_address),
 		cmocka_unit_test(keeps_its_address_when_another_goes),
 		cmocka_unit_test(spills_only_if_told),
+		cmocka_unit_test(finds_ports_of_other_addresses),
 		cmocka_unit_test(refuses_to_share_if_told),
 		cmocka_unit_test(rests_a_freed_port),
 		cmocka_unit_test(borrows_no_port_of_the_host),
