@@ -156,9 +156,10 @@ def test_nothing_is_let_in_where_nothing_is_mapped(share):
     lab, bauta = share(OPEN)
     _, external = mapped(lab)
     at_a = lab.capture(lab.A)
-    own = lab.R.udp(50009, lab.R.external)
+    free = next(port for port in (50009, 50008) if port != external[1])
+    own = lab.R.udp(free, lab.R.external)
     with lab.B2.udp(7000) as stranger:
-        stranger.sendto(b"hello", (lab.R.external, 50009))
+        stranger.sendto(b"hello", (lab.R.external, free))
         assert own.recvfrom(10) == (b"hello", (lab.B2.address, 7000))
     lab.B2.send(IP(src=lab.B2.address, dst=external[0]) / UDP(sport=7000, dport=external[1] + 1) / b"x")
     lab.B2.send(IP(src=lab.B2.address, dst=external[0]) / TCP(sport=7000, dport=external[1], flags="S"))
