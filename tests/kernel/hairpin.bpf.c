@@ -43,12 +43,14 @@ static __always_inline int find_way(struct __sk_buff *skb, __be32 target)
 		.tot_len = tot_len,
 	};
 	struct bpf_redir_neigh next = { .nh_family = FAMILY_IPV4 };
+	long result;
 
-	fib_result = bpf_fib_lookup(skb, &params, sizeof(params), 0);
+	result = bpf_fib_lookup(skb, &params, sizeof(params), 0);
 	fib_ifindex = params.ifindex;
 	fib_mtu = params.mtu_result;
 	fib_gateway = params.ipv4_dst;
-	if (fib_result != BPF_FIB_LKUP_RET_SUCCESS && fib_result != BPF_FIB_LKUP_RET_NO_NEIGH)
+	*(volatile __s64 *)&fib_result = result; /* last: it is waited for */
+	if (result != BPF_FIB_LKUP_RET_SUCCESS && result != BPF_FIB_LKUP_RET_NO_NEIGH)
 		return TC_ACT_SHOT;
 	next.ipv4_nh = params.ipv4_dst;
 	if (use_gateway)
