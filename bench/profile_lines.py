@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Where the nanoseconds of a packet on the fast path go: by kernel function, and in the program by file and by line.
+With --create those of a session's first packet, on the fast path or on tc.
 
 Samples the CPU's clock with perf (Debian's linux-perf) while one set of namespaces of the bench is at work. A sample counts where
 the CPU waits: who needs a word from memory waits at its first use.
@@ -9,28 +10,32 @@ the CPU waits: who needs a word from memory waits at its first use.
 import argparse
 import bisect
 import collections
+import contextlib
 import json
 import os
 import pathlib
+import re
+import signal
 import subprocess
 import sys
 import tempfile
 
 import lab
 
-HZ = 20000
+HZ = 4000       # each sample takes a microsecond or two of what it measures
 SIZE = 60       # of a frame, in memory
-SHOWN = 25      # lines of each table
+SHOWN = 40      # lines of each table
 
 
 class Lines:
-    """Machine code to lines of source, for one program."""
+    """Machine code to lines of source."""
 
-    def __init__(self, identity):
+    def __init__(self, identities):
         self.stretches = []
-        for text in lab.call(lab.PROGRAMS / "jit_lines", str(identity)).splitlines():
-            start, end, file, number, source = text.split("\t", 4)
-            self.stretches.append((int(start, 16), int(end, 16), os.path.basename(file), int(number), source))
+        for identity in identities:
+            for text in lab.call(lab.PROGRAMS / "jit_lines", str(identity)).splitlines():
+                start, end, file, number, source = text.split("\t", 4)
+                self.stretches.append((int(start, 16), int(end, 16), os.path.basename(file), int(number), source))
         self.stretches.sort()
         self.starts = [stretch[0] for stretch in self.stretches]
 
@@ -42,13 +47,10 @@ class Lines:
         return self.stretches[place][2:]
 
 
-def program_id(one, name):
+def program_ids(one):
     ids = one.program_ids()
-    found = [program["id"] for program in json.loads(lab.call("bpftool", "prog", "show", "-j"))
-             if program["id"] in ids and program.get("name") == name]
-    if not found:
-        raise lab.LabError(f"no program {name}")
-    return found[0]
+    return [program["id"] for program in json.loads(lab.call("bpftool", "prog", "show", "-j"))
+            if program["id"] in ids and program.get("name", "").startswith("bauta_")]
 
 
 def samples(path, generator):
@@ -59,16 +61,39 @@ def samples(path, generator):
             yield int(words[2], 16), words[3].split("+")[0]
 
 
+@contextlib.contextmanager
+def recorder(cpu, path):
+    perf = subprocess.Popen(["perf", "record", "-q", "-e", "cpu-clock", "-F", str(HZ), "-C", str(cpu), "-o", path])
+    try:
+        yield
+    finally:
+        perf.send_signal(signal.SIGINT)
+        perf.wait()
+
+
+def spent(answer, packets):
+    return (answer["thread_ns"] + answer["softirqd_ns"]) / packets
+
+
 def record(one, options, path):
     """Returns what the run took: CPU ns a packet."""
-    perf = subprocess.Popen(["perf", "record", "-q", "-e", "cpu-clock", "-F", str(HZ), "-C", str(options.cpu), "-o", path,
-                             "sleep", str(options.seconds)])
+    one.traffic.ask("create", options.sessions)
+    one.traffic.ask("visit", options.direction, options.sessions, SIZE)
     fast = one.fast_packets()
-    answer = one.traffic.ask("run", options.direction, options.sessions, SIZE, options.seconds * 1000)
-    perf.wait()
+    with recorder(options.cpu, path):
+        answer = one.traffic.ask("run", options.direction, options.sessions, SIZE, options.seconds * 1000)
     if one.fast_packets() - fast < answer["packets"]:
         raise lab.LabError("packets were left to the stack")
-    return (answer["thread_ns"] + answer["softirqd_ns"]) / answer["packets"]
+    return spent(answer, answer["packets"])
+
+
+def record_creation(one, options, path):
+    """Returns what the run took: CPU ns a session."""
+    with recorder(options.cpu, path):
+        answer = one.traffic.ask("create", options.sessions)
+    if answer["learned"] < options.sessions:
+        raise lab.LabError(f"{options.sessions - answer['learned']} sessions did not come up")
+    return spent(answer, options.sessions)
 
 
 def table(title, counter, ns_each):
@@ -81,27 +106,27 @@ def main():
     parser = argparse.ArgumentParser(prog="bench/profile_lines.py", description=__doc__.splitlines()[0])
     parser.add_argument("--sessions", type=int, default=1024, help="default: %(default)s")
     parser.add_argument("--direction", choices=("outbound", "inbound"), default="outbound")
+    parser.add_argument("--create", choices=("tc", "xdp"), help="profile how the sessions are created, there")
     parser.add_argument("--seconds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--cpu", type=int, default=max(os.sched_getaffinity(0)), help="default: the last one")
     options = parser.parse_args()
     others = os.sched_getaffinity(0) - {options.cpu}
     if others:
         os.sched_setaffinity(0, others)
-    with tempfile.TemporaryDirectory() as scratch, lab.BautaXdp(options.cpu, options.sessions) as one:
+    variant = {"tc": lab.Bauta, "xdp": lab.BautaCreate, None: lab.BautaXdp}[options.create]
+    with tempfile.TemporaryDirectory() as scratch, variant(options.cpu, options.sessions) as one:
         path = str(pathlib.Path(scratch) / "perf.data")
-        one.traffic.ask("create", options.sessions)
-        one.traffic.ask("visit", options.direction, options.sessions, SIZE)
-        ns = record(one, options, path)
-        lines = Lines(program_id(one, "bauta_xdp"))
+        ns = record_creation(one, options, path) if options.create else record(one, options, path)
+        lines = Lines(program_ids(one))
         by_symbol, by_file, by_line = (collections.Counter() for _ in range(3))
         for address, symbol in samples(path, one.traffic.process.pid):
             found = lines.find(address)
-            by_symbol["bauta_xdp, the program" if found else symbol] += 1
+            by_symbol[re.sub("^bpf_prog_[0-9a-f]+_", "bpf: ", symbol)] += 1
             if found:
                 by_file[found[0]] += 1
                 by_line[f"{found[0]}:{found[1]}  {found[2][:80]}"] += 1
     total = sum(by_symbol.values())
-    print(f"{options.sessions} sessions, {options.direction}: {ns:.1f} ns a packet, generator and sink included; {total} samples")
+    print(f"{options.sessions} sessions, {'created' if options.create else options.direction}: {ns:.1f} ns a packet, generator and sink included; {total} samples")
     table("kernel functions, and BPF programs", by_symbol, ns / total)
     table("the program, by file", by_file, ns / total)
     table("the program, by line", by_line, ns / total)
