@@ -276,11 +276,13 @@ static __always_inline enum create_result create_choose_and_claim(HOOK *hook, st
 	return last;
 }
 
-/* A new session of a new mapping, which keeps its port, as most do: three keys whose buckets nobody has looked at for long. 0. */
+/* Sends for what will be looked up, in buckets that nobody has looked at for long: the mapping and the permit, there or not, and
+ * what the session's external tuple is if it keeps its port, as most do. 0.
+ */
 SLOW_PATH int create_warm(const struct search *search)
 {
 	const struct config *cfg = platform_config();
-	struct pair session, mapping;
+	struct pair session, mapping, permit;
 	struct key key;
 
 	if (!search || !cfg)
@@ -291,6 +293,11 @@ SLOW_PATH int create_warm(const struct search *search)
 	mapping.remote = (struct endpoint){};
 	key = pair_key(&mapping, 0);
 	store_warm(&key);
+	if (permit_is_needed(cfg, session.proto)) {
+		permit = permit_pair(&session);
+		key = pair_key(&permit, 0);
+		store_warm(&key);
+	}
 	if (cfg->num_external != 1)
 		return 0;
 	key = pair_key(&session, ENTRY_INBOUND);
