@@ -168,10 +168,13 @@ static __always_inline struct entry *shelf_find(const struct shelf *shelf, const
 	return &bucket->entry[slot];
 }
 
-static __always_inline bool shelf_has(const struct shelf *shelf, const struct key *key)
+/* `stash`: something is in the stash, read under the lock of the key's pair, without which nothing of this key comes there. Its
+ * line is none that another key would have brought into the cache.
+ */
+static __always_inline bool shelf_has(const struct shelf *shelf, const struct key *key, bool stash)
 {
 	return shelf_find_in(shelf->bucket[0], key) >= 0 || shelf_find_in(shelf->bucket[1], key) >= 0 ||
-	       shelf_find_in(shelf->bucket[2], key) >= 0;
+	       (stash && shelf_find_in(shelf->bucket[2], key) >= 0);
 }
 
 /* Takes a free slot, in the stash only if `stash`; NULL when there is none. No loop: the verifier of 6.1 refuses one that
@@ -231,6 +234,7 @@ SLOW_PATH enum insert_result store_insert(const struct pair *pair, __u32 in_life
 	struct stripe *stripe;
 	struct entry *in, *out;
 	struct pool *pool;
+	bool stashed;
 
 	if (!pair)
 		return INSERT_NO_ROOM_IN;
@@ -243,11 +247,12 @@ SLOW_PATH enum insert_result store_insert(const struct pair *pair, __u32 in_life
 		return INSERT_NO_ROOM_IN;
 
 	platform_lock(stripe);
-	if (shelf_has(&in_shelf, &in_key)) {
+	stashed = READ_ONCE(header->num_stashed);
+	if (shelf_has(&in_shelf, &in_key, stashed)) {
 		result = INSERT_TAKEN;
 		goto out;
 	}
-	if (shelf_has(&out_shelf, &out_key)) {
+	if (shelf_has(&out_shelf, &out_key, stashed)) {
 		result = INSERT_EXISTS;
 		goto out;
 	}
