@@ -38,7 +38,7 @@ static __always_inline struct pair permit_pair(const struct pair *session)
 }
 
 /* Whether the mapping itself lets this remote address in; with `take`, also if it has none yet, which is then this one. Somebody
- * has a reference on the mapping.
+ * has a reference on the mapping, so what it has stays; all mappings of a protocol share a lock, which is taken only to write.
  */
 SLOW_PATH bool permit_is_first(const struct pair *mapping, __be32 remote, bool take)
 {
@@ -48,6 +48,7 @@ SLOW_PATH bool permit_is_first(const struct pair *mapping, __be32 remote, bool t
 	struct entry *entry;
 	struct key key;
 	__u32 index;
+	__be32 there;
 
 	if (!mapping)
 		return false;
@@ -59,8 +60,9 @@ SLOW_PATH bool permit_is_first(const struct pair *mapping, __be32 remote, bool t
 	stripe = store_stripe(mapping->proto, mapping->remote);
 	if (!entry || !header || !stripe)
 		return false;
-	if (!take)
-		return READ_ONCE(entry->refs) == remote && entry_has_key(entry, &key);
+	there = READ_ONCE(entry->refs);
+	if (!take || there)
+		return there == remote && entry_has_key(entry, &key);
 	platform_lock(stripe);
 	if (life_is_visible(READ_ONCE(entry->life)) && entry_has_key(entry, &key)) {
 		wrote = !READ_ONCE(entry->refs);
