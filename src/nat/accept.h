@@ -112,7 +112,7 @@ SLOW_PATH enum reason accept_create(const struct packet *pkt, struct endpoint *r
 		return DROPPED_RESIZE;
 	search->refused = search->session;
 	/* what has expired and was not swept gives way, so that nothing depends on the daemon */
-	if (!accept_has_room(header) && !create_end_expired(search, ENTRY_INBOUND))
+	if (!accept_has_room(header) && !create_end_expired(search, ENTRY_INBOUND, false))
 		return REFUSED_NO_ROOM;
 	search->choice = CHOICE_MAPPING;
 	search->owner_kind = OWNER_NONE;

@@ -120,4 +120,20 @@ static __always_inline __u32 session_expires(const struct config *cfg, __u8 prot
 	return idle < timeout ? timeout - idle : 0;
 }
 
+/* Whether a session may have expired, as far as one of its lives tells: the other one, of which packets count, may be younger.
+ * False for the inbound one says that packets still come, whether they count or not.
+ */
+static __always_inline bool session_may_expire(const struct config *cfg, __u8 proto, __be16 port, __u32 life, __u32 now)
+{
+	__u32 idle = life_idle(life, now);
+
+	if (life_phase(life) != PHASE_LIVE)
+		return true;
+	if (proto != IPPROTO_TCP)
+		return idle >= session_timeout(cfg, proto, port, SESSION_ACTIVE);
+	return idle >= cfg->timeout_s[TIMEOUT_TCP_OPENING] || idle >= cfg->timeout_s[TIMEOUT_TCP_CLOSING] ||
+	       idle >= cfg->timeout_s[TIMEOUT_TCP_RESET] ||
+	       idle >= session_timeout(cfg, proto, port, SESSION_ESTABLISHED);
+}
+
 #endif

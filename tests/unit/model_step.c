@@ -58,10 +58,17 @@ static const char *end_expired(struct model *model, __u32 index, __u32 number, b
 	return NULL;
 }
 
+/* Whether an entry's own life lets its session have expired. */
+static bool seems_expired(const struct entry *entry, const struct pair *pair)
+{
+	return session_may_expire(platform_config(), pair->proto, pair->remote.port, entry->life, platform_now());
+}
+
 /* Ends the first session in the two buckets of a key that has expired, as the translator does to make room; true if that freed
  * a slot.
  */
-static const char *make_room_by_expiry(struct model *model, const struct pair *pair, __u32 direction, bool *ret_freed)
+static const char *make_room_by_expiry(struct model *model, const struct pair *pair, __u32 direction, bool thorough,
+				       bool *ret_freed)
 {
 	struct key key = pair_key(pair, direction);
 	struct place place = store_place(&key);
@@ -74,11 +81,13 @@ static const char *make_room_by_expiry(struct model *model, const struct pair *p
 
 		if (!life_is_visible(store_entry(index)->life) || there.flags & ENTRY_MAPPING)
 			continue;
+		if (!thorough && !seems_expired(store_entry(index), &there))
+			continue;
 		number = *model_by_in(model, &name);
 		if (model_mark(model, &model->known[number]))
 			expect = index;
 	}
-	found = expire_find(pair, direction);
+	found = expire_find(pair, direction, thorough);
 	if (found != expect)
 		return wrong("%u is found to have expired, not %u", found, expect);
 	return found == INDEX_NONE ? NULL : end_expired(model, found, number, ret_freed);
@@ -123,10 +132,15 @@ static const char *insert_with_room(struct model *model, const struct pair *pair
 		    world_room(model->world, &out_key, i >= CREATE_ATTEMPTS / 2) > 1)
 			return wrong("no room for an outbound entry, where there is some");
 		direction = *ret_result == INSERT_NO_ROOM_IN ? ENTRY_INBOUND : 0;
-		why = make_room_by_expiry(model, pair, direction, &freed);
+		why = make_room_by_expiry(model, pair, direction, false, &freed);
 		if (why)
 			return why;
 		if (freed || store_make_room(pair, direction))
+			continue;
+		why = make_room_by_expiry(model, pair, direction, true, &freed);
+		if (why)
+			return why;
+		if (freed)
 			continue;
 		why = make_room_behind(model, pair, direction, &freed);
 		if (why)
