@@ -284,15 +284,6 @@ bool cgroup_is_at(const struct instance *instance, enum cgroup_hook hook)
 	return link >= 0;
 }
 
-int cgroup_count(const struct instance *instance)
-{
-	int num = 0;
-
-	for (int i = 0; i < NUM_CGROUP_HOOK; i++)
-		num += cgroup_is_at(instance, i);
-	return num;
-}
-
 void cgroup_detach(const struct instance *instance)
 {
 	for (int i = 0; i < NUM_CGROUP_HOOK; i++)

@@ -42,9 +42,6 @@ int cgroup_attach(const struct instance *instance, const struct bpf_object *tc, 
 /* Whether this hook of the instance is attached. */
 bool cgroup_is_at(const struct instance *instance, enum cgroup_hook hook);
 
-/* How many of its hooks are. */
-int cgroup_count(const struct instance *instance);
-
 /* Detaches what is attached for this instance, and nothing else. When it returns no call is held up any more. */
 void cgroup_detach(const struct instance *instance);
 

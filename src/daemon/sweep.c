@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The sweep (DESIGN.md §8).
+/* The sweep (docs/design.md).
  *
  * User space reads the table, which costs about a nanosecond a slot, and only makes up a list of candidates. Whether one
  * goes is decided by the BPF program bauta_sweep, under the locks that all writers use: first it marks a session that

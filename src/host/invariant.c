@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What must hold in the table at any time (DESIGN.md §4), checked in one pass.
+/* What must hold in the table at any time (docs/design.md), checked in one pass.
  *
  * A table of millions is read once, from its beginning to its end, by several threads: what would take a look somewhere else for
  * each entry goes into a ledger, which shows in which few sums something is not even. Only if there are such, entries that are

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What must hold in the table at any time (DESIGN.md §4), checked in one pass. */
+/* What must hold in the table at any time (docs/design.md), checked in one pass. */
 #ifndef BAUTA_INVARIANT_H
 #define BAUTA_INVARIANT_H
 
