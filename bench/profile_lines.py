@@ -126,7 +126,8 @@ def main():
                 by_file[found[0]] += 1
                 by_line[f"{found[0]}:{found[1]}  {found[2][:80]}"] += 1
     total = sum(by_symbol.values())
-    print(f"{options.sessions} sessions, {'created' if options.create else options.direction}: {ns:.1f} ns a packet, generator and sink included; {total} samples")
+    print(f"{options.sessions} sessions, {'created' if options.create else options.direction}: {ns:.1f} ns a packet, "
+          f"generator and sink included; {total} samples")
     table("kernel functions, and BPF programs", by_symbol, ns / total)
     table("the program, by file", by_file, ns / total)
     table("the program, by line", by_line, ns / total)
