@@ -49,7 +49,8 @@ def refused(host, *words, status, says, prefix=()):
     ([], 2, "-e IFACE is needed"),
     (["-e", "eth0", "-p", "50000-40000"], 2, "the first port must not exceed the last"),
     (["-e", "eth0", "-p", "1", "-p", "2"], 2, "one list"),
-    (["-e", "eth0", "--force"], 2, "--fix-ephemeral"),
+    (["-e", "eth0", "--force"], 2, "see bauta check --help"),
+    (["-e", "eth0", "--fix-ephemaral"], 2, "did you mean --fix-ephemeral"),
     (["-e", "eth0", "surplus"], 2, "one word too many"),
 ], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
 def test_bad_input(idle, words, status, says):
