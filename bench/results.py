@@ -82,9 +82,7 @@ def page(results):
     if results["ports"] and results["ports"]["refusal"]:
         lines += refusal(results["ports"])
     if results.get("streams"):
-        lines += ["## TCP streams, latency, the sweep", "", "```", *report.streams_text(results["streams"])[1:], "```", ""]
-    if results.get("streams"):
-        lines += ["## TCP streams, latency and the sweep", "", "```", *report.streams_text(results["streams"]), "```", ""]
+        lines += ["## TCP streams, latency and the sweep", "", "```", *report.streams_text(results["streams"])[1:], "```", ""]
     if results["targets"]:
         lines += targets(results["targets"])
     if results["problems"]:
