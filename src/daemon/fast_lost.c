@@ -50,12 +50,21 @@ static int attach(const struct instance *instance, const struct bpf_program *pro
 	return err;
 }
 
+/* What is not there is no matter. */
+static void detach(const struct instance *instance)
+{
+	char path[PIN_PATH];
+
+	for (int i = 0; i < NUM_TRACEPOINT; i++)
+		unlink(instance_pin(instance, pin_name[i], path));
+}
+
 int fast_lost_start(const struct fast_hooks *hooks, struct fault *fault)
 {
 	struct fast_lost *programs = NULL;
 	int err;
 
-	fast_lost_stop(hooks->instance);
+	detach(hooks->instance);
 	err = load(hooks, &programs);
 	if (!err) {
 		err = attach(hooks->instance, programs->progs.bauta_lost_xmit, pin_name[0]);
@@ -65,17 +74,9 @@ int fast_lost_start(const struct fast_hooks *hooks, struct fault *fault)
 	}
 	if (!err)
 		return 0;
-	fast_lost_stop(hooks->instance);
+	detach(hooks->instance);
 	return fault_set_errno(
 		fault, -err,
 		"frames that drivers do not take are not counted: the tracepoints of XDP could not be used "
 		"(needed: CONFIG_DEBUG_INFO_BTF)");
-}
-
-void fast_lost_stop(const struct instance *instance)
-{
-	char path[PIN_PATH];
-
-	for (int i = 0; i < NUM_TRACEPOINT; i++)
-		unlink(instance_pin(instance, pin_name[i], path));
 }

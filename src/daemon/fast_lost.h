@@ -8,7 +8,4 @@
 /* Begins to count for the loaded XDP program, in the place of what an earlier run has left. */
 int fast_lost_start(const struct fast_hooks *hooks, struct fault *fault);
 
-/* What is not there is no matter. */
-void fast_lost_stop(const struct instance *instance);
-
 #endif

@@ -136,7 +136,8 @@ int store_map_make_dirty(const struct store_shape *shape)
 	return make_array("dirty", sizeof(__u64), store_map_dirty_words(shape));
 }
 
-__u32 store_map_id(int fd)
+/* The kernel's number of a map; STORE_NONE if that cannot be told. */
+static __u32 id_of(int fd)
 {
 	struct bpf_map_info info = {};
 	__u32 len = sizeof(info);
@@ -154,7 +155,7 @@ int store_map_make(struct store_shape *shape, __u64 beside, struct store_map *re
 	map.store_fd = make_array("store", sizeof(struct bucket), shape->num_buckets + shape->num_stash);
 	map.dirty_fd = map.store_fd < 0 ? map.store_fd : store_map_make_dirty(shape);
 	if (map.dirty_fd >= 0) {
-		shape->store_id = store_map_id(map.store_fd);
+		shape->store_id = id_of(map.store_fd);
 		*ret_map = map;
 		return 0;
 	}

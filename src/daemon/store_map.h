@@ -33,7 +33,4 @@ __u32 store_map_dirty_words(const struct store_shape *shape);
 
 int store_map_make_dirty(const struct store_shape *shape);
 
-/* The kernel's number of a map; STORE_NONE if that cannot be told. */
-__u32 store_map_id(int fd);
-
 #endif

@@ -166,7 +166,7 @@ int filter_add(struct filter *filter, const char *word, unsigned int allowed, st
 	return error;
 }
 
-bool endpoint_filter_match(const struct endpoint_filter *filter, struct endpoint endpoint)
+static bool match_endpoint(const struct endpoint_filter *filter, struct endpoint endpoint)
 {
 	if ((endpoint.addr & filter->prefix.mask) != filter->prefix.addr)
 		return false;
@@ -179,11 +179,11 @@ static bool match_pair(const struct filter *filter, const struct pair *pair)
 
 	if ((fields & FILTER_PROTO) && filter->proto != pair->proto)
 		return false;
-	if ((fields & FILTER_INTERNAL) && !endpoint_filter_match(&filter->internal, pair->internal))
+	if ((fields & FILTER_INTERNAL) && !match_endpoint(&filter->internal, pair->internal))
 		return false;
-	if ((fields & FILTER_EXTERNAL) && !endpoint_filter_match(&filter->external, pair->external))
+	if ((fields & FILTER_EXTERNAL) && !match_endpoint(&filter->external, pair->external))
 		return false;
-	return !(fields & FILTER_REMOTE) || endpoint_filter_match(&filter->remote, pair->remote);
+	return !(fields & FILTER_REMOTE) || match_endpoint(&filter->remote, pair->remote);
 }
 
 bool filter_match(const struct filter *filter, const struct pair *pair, enum session_state state)

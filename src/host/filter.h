@@ -49,6 +49,5 @@ int filter_add(struct filter *filter, const char *word, unsigned int allowed, st
 
 bool filter_match(const struct filter *filter, const struct pair *pair, enum session_state state);
 bool filter_match_failure(const struct filter *filter, const struct pair *pair, enum reason reason);
-bool endpoint_filter_match(const struct endpoint_filter *filter, struct endpoint endpoint);
 
 #endif

@@ -9,12 +9,12 @@
 #include "endpoint.h"
 #include "platform.h"
 
-__u64 prefix_count(const struct prefix *prefix)
+static __u64 count_addrs(const struct prefix *prefix)
 {
 	return (__u64)~be32_to_cpu(prefix->mask) + 1;
 }
 
-bool prefixes_overlap(const struct prefix *one, const struct prefix *other)
+static bool overlap(const struct prefix *one, const struct prefix *other)
 {
 	return addr_is_in(one, other->addr) || addr_is_in(other, one->addr);
 }
@@ -42,7 +42,7 @@ int external_items_add(struct external_items *items, const char *text, const cha
 	err = prefix_parse(text, what, &prefix, fault);
 	if (err)
 		return err;
-	count = prefix_count(&prefix) + external_items_count(items);
+	count = count_addrs(&prefix) + external_items_count(items);
 	if (count > MAX_EXTERNAL)
 		return fault_set(fault, EINVAL, "%s %s: that makes %llu addresses; at most %d in all would be accepted",
 				 what, text, (unsigned long long)count, MAX_EXTERNAL);
@@ -52,7 +52,7 @@ int external_items_add(struct external_items *items, const char *text, const cha
 				 "answer to would be accepted",
 				 what, text);
 	for (__u32 i = 0; i < items->num; i++)
-		if (prefixes_overlap(&items->item[i], &prefix))
+		if (overlap(&items->item[i], &prefix))
 			return fault_set(fault, EINVAL, "%s %s: overlaps %s, which is there already; each address once",
 					 what, text, prefix_format(items->item[i], other));
 	items->item[items->num++] = prefix;
@@ -64,7 +64,7 @@ __u32 external_items_count(const struct external_items *items)
 	__u64 count = 0;
 
 	for (__u32 i = 0; i < items->num; i++)
-		count += prefix_count(&items->item[i]);
+		count += count_addrs(&items->item[i]);
 	return count;
 }
 
@@ -75,7 +75,7 @@ __u32 external_items_list(const struct external_items *items, __be32 ret_addr[MA
 	for (__u32 i = 0; i < items->num; i++) {
 		__u32 first = be32_to_cpu(items->item[i].addr);
 
-		for (__u32 n = 0; n < prefix_count(&items->item[i]) && num < MAX_EXTERNAL; n++)
+		for (__u32 n = 0; n < count_addrs(&items->item[i]) && num < MAX_EXTERNAL; n++)
 			ret_addr[num++] = cpu_to_be32(first + n);
 	}
 	return num;

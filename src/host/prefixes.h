@@ -4,7 +4,6 @@
 #define BAUTA_PREFIXES_H
 
 #include <linux/types.h>
-#include <stdbool.h>
 
 #include "contract.h"
 #include "fault.h"
@@ -16,9 +15,6 @@ struct external_items {
 	__u32 num;
 	struct prefix item[MAX_EXTERNAL_ITEMS];
 };
-
-__u64 prefix_count(const struct prefix *prefix);
-bool prefixes_overlap(const struct prefix *one, const struct prefix *other);
 
 /* Adds ADDRESS or PREFIX; `what` begins the sentence of a fault ("--external"). -EINVAL or -ERANGE when it is none, names
  * addresses that no host can have, overlaps an item that is there, or makes too many; the fault says which and what would be

@@ -172,13 +172,6 @@ int ranges_to_slices(const struct ranges *ranges, struct port_slice ret_slice[MA
 	return 0;
 }
 
-void ranges_from_slices(const struct port_slice *slice, __u32 num, struct ranges *ret_ranges)
-{
-	memset(ret_ranges, 0, sizeof(*ret_ranges));
-	for (__u32 i = 0; i < num && i < MAX_SLICES; i++)
-		ranges_add(ret_ranges, slice[i].first, slice[i].last);
-}
-
 int ranges_to_config(const struct ranges *ranges, struct config *config)
 {
 	int error = ranges_to_slices(ranges, config->slice, &config->num_slices);
@@ -196,5 +189,7 @@ int ranges_to_config(const struct ranges *ranges, struct config *config)
 
 void ranges_from_config(const struct config *config, struct ranges *ret_ranges)
 {
-	ranges_from_slices(config->slice, config->num_slices, ret_ranges);
+	memset(ret_ranges, 0, sizeof(*ret_ranges));
+	for (__u32 i = 0; i < config->num_slices && i < MAX_SLICES; i++)
+		ranges_add(ret_ranges, config->slice[i].first, config->slice[i].last);
 }

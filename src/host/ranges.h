@@ -37,7 +37,6 @@ bool ranges_next(const struct ranges *ranges, unsigned int *port, __u16 *ret_fir
 
 /* As the records of the contract; -E2BIG, with nothing written, beyond MAX_SLICES. */
 int ranges_to_slices(const struct ranges *ranges, struct port_slice ret_slice[MAX_SLICES], __u32 *ret_num);
-void ranges_from_slices(const struct port_slice *slice, __u32 num, struct ranges *ret_ranges);
 
 /* Sets slice, num_slices, num_ports, ranges and ranges_open of a configuration. -E2BIG, with nothing written, beyond
  * MAX_SLICES.

@@ -192,6 +192,21 @@ static int open_areas(const struct instance *instance, enum table_access access,
 	return error ? error : check_shape(table, fault);
 }
 
+static int read_config(struct table *table, struct fault *fault)
+{
+	__u32 slot = READ_ONCE(table->header->config_slot);
+	struct bpf_map_info info;
+	int error = map_info(table->config_fd, &info);
+
+	if (!error && info.value_size != sizeof(table->config))
+		return fault_set(fault, EPROTO, "the map config was made by another version of bauta");
+	if (error || bpf_map_lookup_elem(table->config_fd, &slot, &table->config))
+		return fault_set_errno(fault, error ? -error : errno, "cannot read the configuration");
+	platform.config = &table->config;
+	platform.now = clock_now(&table->header->clock);
+	return 0;
+}
+
 static int open_maps(const struct instance *instance, enum table_access access, struct table *table,
 		     struct fault *fault)
 {
@@ -208,7 +223,7 @@ static int open_maps(const struct instance *instance, enum table_access access, 
 		return table->counters_fd;
 	table->limits_fd = open_map(instance, "limits", TABLE_READ, &ignored);
 	table->quotas_fd = open_map(instance, "quotas", TABLE_READ, &ignored);
-	return table_refresh(table, fault);
+	return read_config(table, fault);
 }
 
 int table_open(const struct instance *instance, enum table_access access, struct table *ret_table, struct fault *fault)
@@ -272,21 +287,6 @@ void table_exchange_store(struct table *table, const struct store_shape *shape, 
 bool table_is_outdated(const struct table *table)
 {
 	return READ_ONCE(table->header->shape.store_id) != table->shape.store_id;
-}
-
-int table_refresh(struct table *table, struct fault *fault)
-{
-	__u32 slot = READ_ONCE(table->header->config_slot);
-	struct bpf_map_info info;
-	int error = map_info(table->config_fd, &info);
-
-	if (!error && info.value_size != sizeof(table->config))
-		return fault_set(fault, EPROTO, "the map config was made by another version of bauta");
-	if (error || bpf_map_lookup_elem(table->config_fd, &slot, &table->config))
-		return fault_set_errno(fault, error ? -error : errno, "cannot read the configuration");
-	platform.config = &table->config;
-	platform.now = clock_now(&table->header->clock);
-	return 0;
 }
 
 /* ---- reading --------------------------------------------------------------------------------------------------- */

@@ -52,7 +52,7 @@ struct table {
 	struct crowd *crowd;
 	struct host_ports *host_ports;
 	struct event *failure;
-	struct config config; /* a copy: table_refresh() */
+	struct config config; /* a copy */
 	struct area area[NUM_AREA];
 	int config_fd;
 	int counters_fd;
@@ -88,9 +88,6 @@ void table_exchange_store(struct table *table, const struct store_shape *shape, 
 
 /* Whether another store has taken the place of the one that is mapped. */
 bool table_is_outdated(const struct table *table);
-
-/* Reads the configuration and the clock again. */
-int table_refresh(struct table *table, struct fault *fault);
 
 /* How many entries the store has, the stash included; an index is below that. Acts on `platform`. */
 __u32 table_num_entries(void);
