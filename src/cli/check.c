@@ -77,8 +77,7 @@ static const struct argp_option options_of_check[] = {
 static const struct command command = {
 	.verb = "check",
 	.doc = "Look for what is in the way of a gateway at an interface: settings, another NAT, sockets and tunnels "
-	       "on its "
-	       "ports. Exit status 3 if something is.",
+	       "on its ports. Exit status 3 if something is.",
 	.takes = TAKES_IFACE | TAKES_JSON,
 	.options = options_of_check,
 	.take = take,

@@ -19,7 +19,7 @@ static const struct verb {
 	{ "down", verb_down, "take away what a run has left at an interface" },
 	{ "check", verb_check, "look for what is in the way of a gateway" },
 	{ "show", verb_show, "status, sessions, mappings, ports, quotas, drops, fast-path or config" },
-	{ "explain", verb_explain, "who owns a tuple, and who could use it" },
+	{ "explain", verb_explain, "who owns a tuple, what a flow would get, and why flows failed" },
 	{ "flush", verb_flush, "end sessions" },
 	{ "watch", verb_watch, "print events as they happen" },
 	{ "fsck", verb_fsck, "check what must hold in the table" },

@@ -49,8 +49,7 @@ static const struct command command = {
 	.words = "[status|sessions|mappings|ports|quotas|drops|fast-path|config] [FILTER...]",
 	.doc = "Print one thing about an instance.\v"
 	       "A FILTER is proto=tcp, internal=ADDR[/LEN][:PORT], external=.., remote=.. or state=..; sessions take "
-	       "all "
-	       "of them, mappings the first three, ports proto= and external=, quotas internal=.",
+	       "all of them, mappings the first three, ports proto= and external=, quotas internal=.",
 	.takes = TAKES_IFACE | TAKES_JSON,
 	.take = take,
 };

@@ -20,9 +20,8 @@
 static const struct command command = {
 	.verb = "watch",
 	.doc = "Print events as they happen, one a line, until interrupted: packets refused for want of a port, of "
-	       "room "
-	       "or of an address, clashes between the host and internal hosts, ports that had to be shared, calls of "
-	       "local programs that were denied.",
+	       "room or of an address, or beyond a quota, clashes between the host and internal hosts, ports that had "
+	       "to be shared, calls of local programs that were denied.",
 	.takes = TAKES_IFACE | TAKES_JSON,
 };
 

@@ -66,19 +66,19 @@ const struct setting setting_table[NUM_SETTING] = {
 	},
 	[SETTING_HAIRPIN] = {
 		"hairpin", 0, false, SETTING_ONE, "auto|off|IFACE,...",
-		"Behind which interfaces internal hosts can reach each other's external endpoints (auto: all others "
-		"that are up)",
+		"Behind which interfaces internal hosts can reach each other's external endpoints (auto, the default: "
+		"all others that are up)",
 		MEMBER(hairpin), .take = setting_value_interfaces,
 	},
 	[SETTING_FAST_PATH] = {
 		"fast-path", 0, false, SETTING_ONE, "auto|off|IFACE,...",
-		"Which interfaces translate established sessions in their drivers (auto: the external one and others that "
-		"are devices and can, where netfilter has no rules for forwarded packets)",
+		"Which interfaces translate established sessions in their drivers (auto, the default: the external one "
+		"and others whose drivers can, unless firewall rules for forwarded packets would be missed)",
 		MEMBER(fast_path), .take = setting_value_interfaces,
 	},
 	[SETTING_FAST_CREATE] = {
 		"fast-create", 0, false, SETTING_FLAG, NULL,
-		"The fast path takes first packets too: none of what internal hosts send comes to the firewall's forward chain",
+		"The fast path takes first packets too: the firewall's forward chain sees nothing of such sessions",
 		MEMBER(fast_create), .take = setting_value_flag,
 	},
 	[SETTING_SPILL] = {
@@ -98,13 +98,13 @@ const struct setting setting_table[NUM_SETTING] = {
 	},
 	[SETTING_REST] = {
 		"rest", 0, false, SETTING_ONE, "SECONDS",
-		"A port that is freed is given to nobody else for so long (0; RFC 6888 asks for 120 where others can "
-		"tell)",
+		"A port that is freed is given to nobody else for so long (default: 0; RFC 6888 asks for 120 with "
+		"endpoint-independent filtering)",
 		MEMBER(rest_s), NUMBER(0, MAX_REST_S),
 	},
 	[SETTING_ICMP] = {
 		"icmp", 0, false, SETTING_ONE, "host-unreachable|admin-prohibited|none",
-		"What an internal host is told when it is refused (host-unreachable)",
+		"What an internal host is told when it is refused (default: host-unreachable)",
 		MEMBER(icmp), WORDS(icmp_name, NUM_ICMP_POLICY),
 	},
 	[SETTING_MAX_PORTS] = {
@@ -140,7 +140,7 @@ const struct setting setting_table[NUM_SETTING] = {
 	},
 	[SETTING_MSS] = {
 		"mss", 0, false, SETTING_ONE, "auto|N|off",
-		"Let no TCP segment be larger than what fits through the interface (auto), or than N (off)",
+		"Lower the MSS in SYNs to what fits through the interface (auto), or to N; off (the default): leave it",
 		MEMBER(mss), .take = setting_value_mss, .min = MIN_MSS, .max = MAX_MSS,
 	},
 	[SETTING_TIMEOUT] = {
@@ -153,7 +153,7 @@ const struct setting setting_table[NUM_SETTING] = {
 		MEMBER(below_rfc), .take = setting_value_flag,
 	},
 	[SETTING_SESSIONS] = {
-		"sessions", 0, false, SETTING_ONE, "N", "Room for so many sessions (65536)",
+		"sessions", 0, false, SETTING_ONE, "N", "Room for so many sessions (default: 65536)",
 		MEMBER(num_sessions), NUMBER(1, MAX_SESSIONS),
 	},
 	[SETTING_KEEP] = {
