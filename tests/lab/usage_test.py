@@ -102,11 +102,11 @@ VERBS = {
             "-c, --config=FILE", "--exclude=[PROTO:]PREFIX[:PORT]", "--mapping=MODE",
             "--filtering=MODE|tcp=MODE,udp=MODE", "--hairpin=auto|off|IFACE,...", "--mid-stream=adopt|reset",
             "--unsolicited-syn=wait|silent", "--expired=silent|reset", "--inbound-refresh", "--mss=auto|N|off",
-            "--timeout=NAME=SECONDS", "--below-rfc"),
+            "--timeout=NAME=SECONDS", "--below-rfc", "--fast-path=auto|off|IFACE,...", "--fast-create"),
     "down": ("-e, --interface=IFACE",),
     "check": ("-e, --interface=IFACE", "-p, --ports=RANGES", "-c, --config=FILE", "-j, --json", "--fix-ephemeral", "3"),
     "show": ("-e, --interface=IFACE", "-j, --json", "FILTER"),
-    "explain": ("PROTO EXTERNAL REMOTE", "-j, --json"),
+    "explain": ("PROTO EXTERNAL REMOTE", "--last", "-n, --number=N", "-j, --json"),
     "flush": ("FILTER", "-j, --json"),
     "watch": ("-j, --json",),
     "fsck": ("-j, --json", "3"),
@@ -154,6 +154,13 @@ def test_completion_of_a_list():
     assert complete("bauta run --fast-path eth0,") == ["eth0,eth1", "eth0,wan0"]
     assert complete("bauta run --hairpin wan0,eth1,e") == ["wan0,eth1,eth0"]
     assert complete("bauta run --fast-path eth0,a") == []
+
+
+def test_completion_of_explain():
+    assert complete("bauta explain ") == ["tcp", "udp", "icmp"]
+    assert complete("bauta explain --l") == ["--last"]
+    assert complete("bauta explain --last re") == ["remote=", "reason="]
+    assert complete("bauta explain --last -n ") == []
 
 
 def test_version():
