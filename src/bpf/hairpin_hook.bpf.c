@@ -4,7 +4,7 @@
  *
  * The stack would take such a packet for the host's, and what has the host's address as its source for forged. So it never gets
  * there, nor to the firewall's forward chain: the way is asked of the kernel's routes, and the neighbour is found by
- * bpf_redirect_neigh. What the stack does for others is done here: hop limit, MTU, and the errors about them.
+ * bpf_redirect_neigh. What the stack does for others is done here: TTL, MTU, and the errors about them.
  *
  * Loaded once for interfaces with a link header and once for those without, with the maps of tc.bpf.c.
  */

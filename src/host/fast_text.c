@@ -29,7 +29,7 @@ const struct fast_text fast_text[] = {
 	[FAST_UP_HEADER] = { "header", FAST_UP, "broken, with IP options, or with octets behind the packet" },
 	[FAST_UP_FRAGMENT] = { "fragment", FAST_UP, "a fragment" },
 	[FAST_UP_SYN] = { "syn", FAST_UP, "a TCP segment that begins a connection" },
-	[FAST_UP_HOPS] = { "hops", FAST_UP, "its hop limit ends here" },
+	[FAST_UP_HOPS] = { "hops", FAST_UP, "its TTL expires here" },
 	[FAST_UP_CHECKSUM] = { "checksum", FAST_UP,
 			       "its sender left the checksum to a device: a container or virtual machine here, whose "
 			       "offload can be turned off (ethtool -K IFACE tx off)" },

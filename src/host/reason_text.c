@@ -100,7 +100,7 @@ const struct reason_text reason_text[] = {
 		TO_DO("rewrite", "the kernel could not give write access to the packet", "see whether memory is short"),
 	[REFUSED_PROTOCOL] = TO_DO("protocol", "from inside, of a protocol other than TCP, UDP and ICMP",
 				   "its programs may be able to carry it in UDP"),
-	[REFUSED_HOPS] = PLAIN("hops", "between internal hosts, and its hop limit ends here"),
+	[REFUSED_HOPS] = PLAIN("hops", "between internal hosts, and its TTL expires here"),
 	[REFUSED_TOO_BIG] = PLAIN("too-big", "between internal hosts, and larger than the MTU of the way back inside"),
 	[REFUSED_NO_ROUTE] = TO_DO("no-route", "between internal hosts, and there is no way back inside",
 				   "see whether the internal host has a route"),

@@ -126,7 +126,7 @@ enum fast_reason {
 	FAST_UP_HEADER,   /* broken, with IP options, or with octets behind the packet */
 	FAST_UP_FRAGMENT,
 	FAST_UP_SYN,
-	FAST_UP_HOPS,       /* its hop limit ends here */
+	FAST_UP_HOPS,       /* its TTL expires here */
 	FAST_UP_CHECKSUM,   /* its sender left the checksum to a device that was none */
 	FAST_UP_NO_SESSION, /* the first packet of a session, or the host's */
 	FAST_UP_SOURCE, /* came from inside by another interface than the way to its source leads by: the stack judges that */
