@@ -58,12 +58,19 @@ int netlink_ask(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_t ea
 			return -errno;
 		more = mnl_cb_run(answer, len, serial, port, each, context);
 	}
-	return more < 0 ? -errno : 0;
+	if (more < 0) {
+		int err = -errno;
+
+		/* what is left of a dump would be taken for the answer to the next request */
+		netlink_drain(socket);
+		return err;
+	}
+	return 0;
 }
 
 void netlink_drain(struct mnl_socket *socket)
 {
-	static char answer[ANSWER_SIZE];
+	static __thread char answer[ANSWER_SIZE];
 	int fd = mnl_socket_get_fd(socket);
 
 	while (recv(fd, answer, sizeof(answer), MSG_DONTWAIT) >= 0 || errno == EINTR || errno == ENOBUFS)

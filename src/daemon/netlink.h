@@ -16,7 +16,7 @@ void netlink_close(struct mnl_socket *socket);
 
 /* Sends a request and calls `each` with every message of the answer, be it one or a dump. Returns 0, or -errno from the
  * kernel or from `each`, which returns MNL_CB_OK or MNL_CB_ERROR with errno set. -EINTR: a change came between the parts
- * of the dump; ask again.
+ * of the dump; ask again. Of a socket that has joined a group an error takes what it was told, too.
  */
 int netlink_ask(struct mnl_socket *socket, struct nlmsghdr *request, mnl_cb_t each, void *context);
 
