@@ -254,8 +254,8 @@ static __always_inline __u64 is_set(__u64 word)
 }
 
 /* Reads the entry with this key, if nothing is in its way: it is the first in its bucket with these ports. All slots are looked
- * at together, without a branch that depends on which one it is: nobody could foretell that. The key is read last, as in
- * store_read.
+ * at together, without a branch that depends on which one it is: nobody could foretell that. The addresses are read last: they
+ * are the first to go (entry_clear) and the last to come (entry_write), so what was read before them is the session's.
  */
 static __always_inline bool bucket_get(struct bucket *bucket, const union entry_rest *key, struct found *ret_found)
 {
@@ -266,8 +266,8 @@ static __always_inline bool bucket_get(struct bucket *bucket, const union entry_
 	union entry_rest there = { .entry.next_hop_life = READ_ONCE(entry->next_hop_life) };
 
 	ret_found->new.addr = READ_ONCE(entry->new_addr);
-	there.addrs = READ_ONCE(entry->addrs);
 	there.rest = READ_ONCE(entry->rest);
+	there.addrs = READ_ONCE(entry->addrs);
 	ret_found->entry = entry;
 	ret_found->new.port = there.entry.new_port;
 	ret_found->flags = there.entry.flags;
