@@ -8,7 +8,7 @@ STYLE = {   # title, colour
     "nft": ("nftables masquerade", "#d62728"),
     "bauta": ("bauta on tc", "#1f77b4"),
     "plain": ("plain forwarding", "#7f7f7f"),
-    "fib": ("XDP redirect with bpf\\\\_fib\\\\_lookup", "#ff7f0e"),
+    "fib": ("XDP redirect with bpf_fib_lookup", "#ff7f0e"),
     "xdp": ("bauta on XDP", "#2ca02c"),
     "redirect": ("bare XDP redirect", "#000000"),
 }
