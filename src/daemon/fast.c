@@ -222,7 +222,8 @@ static void forget(struct fast *fast)
 	fast->unloadable.text[0] = '\0';
 }
 
-static void look(struct fast *fast)
+/* `anew`: programs that are attached are an earlier run's. */
+static void look(struct fast *fast, bool anew)
 {
 	const struct interfaces *wanted = &fast->dataplane->table.config.fast_path;
 	struct fast_ifaces ifaces = {};
@@ -233,10 +234,14 @@ static void look(struct fast *fast)
 		forget(fast);
 	fast->wanted = *wanted;
 	err = read_all(fast, &ifaces);
-	if (err)
-		fault_set_errno(&fault, -err, "cannot read the interfaces of this machine");
-	else
+	if (!err) {
 		run(fast, &ifaces, &fault);
+	} else {
+		fault_set_errno(&fault, -err, "cannot read the interfaces of this machine");
+		/* they may be of another store; the next look attaches those of this one */
+		if (anew)
+			fast_hook_detach_all(fast->dataplane->instance);
+	}
 	complain(fast, &fault);
 	free(ifaces.at);
 }
@@ -260,18 +265,18 @@ void fast_start(struct fast *fast, const struct dataplane *dataplane, struct mnl
 	if (err)
 		log_warn("%s: fast path: cannot make the map of interfaces: %s; show fast-path says nothing of them",
 			 dataplane->instance->iface, strerror(-err));
-	look(fast);
+	look(fast, true);
 }
 
 void fast_follow(struct fast *fast)
 {
-	look(fast);
+	look(fast, false);
 }
 
 void fast_retry(struct fast *fast)
 {
 	forget(fast);
-	look(fast);
+	look(fast, false);
 }
 
 void fast_close(struct fast *fast)

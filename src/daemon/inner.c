@@ -211,10 +211,14 @@ static void look(struct inner *inner, bool anew)
 	struct fault fault = {};
 	int err = read_links(inner->ask, &links);
 
-	if (err)
-		fault_set_errno(&fault, -err, "cannot read the interfaces of this machine");
-	else
+	if (!err) {
 		err = keep(inner, &links, anew, &fault);
+	} else {
+		fault_set_errno(&fault, -err, "cannot read the interfaces of this machine");
+		/* it may be of another store, and looks to come would take it for one of this run; they attach anew */
+		if (anew)
+			inner_hook_detach_all(inner->dataplane->instance);
+	}
 	free(links.at);
 	/* once, though it is tried again and again */
 	if (err && strcmp(inner->complaint.text, fault.text) != 0)

@@ -19,6 +19,8 @@
 #include "clock.h"
 #include "daemon/attach.h"
 #include "daemon/dataplane_next.h"
+#include "daemon/inner.h"
+#include "daemon/netlink.h"
 #include "daemon/repair.h"
 #include "daemon/store_map.h"
 #include "daemon/sweep.h"
@@ -31,6 +33,7 @@
 #include "bpf/tc.skel.h" /* needs the contract */
 
 #define IFACE "ext"
+#define FAR "far"
 #define NUM_SESSIONS 1000
 #define CLOCK_FACTOR 1000
 #define OLD_ADDRESS "192.0.2.1"
@@ -348,6 +351,57 @@ static void leaves_indexes_of_another_store_alone(void **state)
 	remove_dataplane();
 }
 
+/* A run that cannot tell which interfaces there are leaves no program of the run before, whose store may be gone; what it could
+ * not replace is attached as soon as it can tell.
+ */
+static void leaves_no_hairpin_program_of_another_run(void **state)
+{
+	__u32 ifindex = if_nametoindex(FAR);
+	struct mnl_socket *good, *bad;
+	struct inner_hooks next = {};
+	struct inner inner;
+	struct fault fault;
+
+	(void)state;
+	assert_int_equal(netlink_open(NETLINK_ROUTE, &good), 0);
+	/* where nobody knows of interfaces */
+	assert_int_equal(netlink_open(NETLINK_GENERIC, &bad), 0);
+	open_dataplane();
+	configure(OLD_ADDRESS);
+	dataplane.table.config.hairpin = (struct interfaces){ .mode = INTERFACES_LIST, .num = 1, .iface = { FAR } };
+	inner_start(&inner, &dataplane, good);
+	assert_true(inner_hook_is_at(&instance, ifindex));
+
+	/* programs that go where others were */
+	if (inner_hooks_load_next(&inner.hooks, inner.hooks.tc, inner.hooks.shape, &next, &fault))
+		fail_msg("%s", fault.text);
+	inner.ask = bad;
+	inner_exchange(&inner, &next);
+	assert_false(inner_hook_is_at(&instance, ifindex));
+	inner_follow(&inner);
+	assert_false(inner_hook_is_at(&instance, ifindex));
+	inner.ask = good;
+	inner_follow(&inner);
+	assert_true(inner_hook_is_at(&instance, ifindex));
+	/* later on it stays as it is */
+	inner.ask = bad;
+	inner_follow(&inner);
+	assert_true(inner_hook_is_at(&instance, ifindex));
+	inner_close(&inner);
+
+	/* and another run */
+	inner_start(&inner, &dataplane, bad);
+	assert_false(inner_hook_is_at(&instance, ifindex));
+	inner.ask = good;
+	inner_follow(&inner);
+	assert_true(inner_hook_is_at(&instance, ifindex));
+	inner_close(&inner);
+	netlink_close(good);
+	netlink_close(bad);
+	remove_dataplane();
+	assert_false(inner_hook_is_at(&instance, ifindex));
+}
+
 static void refuses_another_layout_and_leaves_it(void **state)
 {
 	struct fault fault = {};
@@ -488,7 +542,7 @@ static int make_interface(void **state)
 
 	(void)state;
 	wires_enter();
-	wires_ip("link add " IFACE " type veth peer name far");
+	wires_ip("link add " IFACE " type veth peer name " FAR);
 	wires_ip("link set " IFACE " up");
 	if (instance_name(IFACE, &instance, &fault) || instance_mount(&fault))
 		fail_msg("%s", fault.text);
@@ -520,6 +574,7 @@ int main(void)
 		cmocka_unit_test_teardown(refuses_more_than_an_index_can_name, remove_leftovers),
 		cmocka_unit_test_teardown(leaves_the_qdisc_of_others, remove_leftovers),
 		cmocka_unit_test_teardown(sweeps_out_what_has_expired, remove_leftovers),
+		cmocka_unit_test_teardown(leaves_no_hairpin_program_of_another_run, remove_leftovers),
 		cmocka_unit_test_teardown(makes_room_as_asked_for, remove_leftovers),
 		cmocka_unit_test_teardown(refuses_another_layout_and_leaves_it, remove_leftovers),
 		cmocka_unit_test_teardown(begins_anew_after_a_start_that_was_killed, remove_leftovers),
