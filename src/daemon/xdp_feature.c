@@ -8,6 +8,8 @@
 
 #include "netlink.h"
 
+#define MAX_TRIES 8 /* a dump that changes happened under is taken again */
+
 #define FAMILY "netdev"
 #define FAMILY_VERSION 1
 #define COMMAND_DEV_GET 1
@@ -87,9 +89,14 @@ static int ask(struct mnl_socket *socket, struct list *list)
 
 	if (err)
 		return err;
-	request = make_request(buffer, family, COMMAND_DEV_GET, FAMILY_VERSION);
-	request->nlmsg_flags = NLM_F_DUMP;
-	return netlink_ask(socket, request, take_device, list);
+	err = -EINTR;
+	for (int i = 0; i < MAX_TRIES && err == -EINTR; i++) {
+		list->num = 0;
+		request = make_request(buffer, family, COMMAND_DEV_GET, FAMILY_VERSION);
+		request->nlmsg_flags = NLM_F_DUMP;
+		err = netlink_ask(socket, request, take_device, list);
+	}
+	return err;
 }
 
 int xdp_features_read(struct xdp_features **ret_list)
