@@ -10,47 +10,79 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-bool iptables_table_exists(const char *name)
+#define MAX_TRIES 8 /* a table that was exchanged while it was read is read again */
+
+int iptables_table_exists(const char *name)
 {
 	FILE *file = fopen("/proc/net/ip_tables_names", "re");
 	char line[XT_TABLE_MAXNAMELEN + 2];
-	bool found = false;
+	int found = 0;
 
-	while (file && !found && fgets(line, sizeof(line), file)) {
+	if (!file)
+		return errno == ENOENT ? 0 : -errno;
+	while (!found && fgets(line, sizeof(line), file)) {
 		line[strcspn(line, "\n")] = '\0';
 		found = strcmp(line, name) == 0;
 	}
-	if (file)
-		fclose(file);
+	if (!found && ferror(file))
+		found = -EIO;
+	fclose(file);
 	return found;
 }
 
-static int read_entries(int fd, struct iptables_table *table)
+static int open_socket(void)
 {
-	socklen_t len = sizeof(table->info);
-	char name[XT_TABLE_MAXNAMELEN];
+	int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
 
-	memcpy(name, table->info.name, sizeof(name));
-	if (getsockopt(fd, IPPROTO_IP, IPT_SO_GET_INFO, &table->info, &len))
-		return -errno;
-	len = sizeof(*table->blob) + table->info.size;
+	return fd < 0 ? -errno : fd;
+}
+
+static int read_info(int fd, const char *name, struct ipt_getinfo *ret_info)
+{
+	socklen_t len = sizeof(*ret_info);
+
+	*ret_info = (struct ipt_getinfo){};
+	snprintf(ret_info->name, sizeof(ret_info->name), "%s", name);
+	return getsockopt(fd, IPPROTO_IP, IPT_SO_GET_INFO, ret_info, &len) ? -errno : 0;
+}
+
+/* -EAGAIN: by now the table has another size. */
+static int read_entries(int fd, const char *name, struct iptables_table *table)
+{
+	socklen_t len = sizeof(*table->blob) + table->info.size;
+
 	table->blob = calloc(1, len);
 	if (!table->blob)
 		return -ENOMEM;
-	memcpy(table->blob->name, name, sizeof(name));
+	snprintf(table->blob->name, sizeof(table->blob->name), "%s", name);
 	table->blob->size = table->info.size;
 	return getsockopt(fd, IPPROTO_IP, IPT_SO_GET_ENTRIES, table->blob, &len) ? -errno : 0;
 }
 
+int iptables_table_read_info(const char *name, struct ipt_getinfo *ret_info)
+{
+	int err, fd = open_socket();
+
+	if (fd < 0)
+		return fd;
+	err = read_info(fd, name, ret_info);
+	close(fd);
+	return err;
+}
+
 int iptables_table_read(const char *name, struct iptables_table *ret_table)
 {
-	int err, fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+	int err = -EAGAIN, fd = open_socket();
 
 	*ret_table = (struct iptables_table){};
-	snprintf(ret_table->info.name, sizeof(ret_table->info.name), "%s", name);
 	if (fd < 0)
-		return -errno;
-	err = read_entries(fd, ret_table);
+		return fd;
+	for (int i = 0; i < MAX_TRIES && err == -EAGAIN; i++) {
+		iptables_table_close(ret_table);
+		err = read_info(fd, name, &ret_table->info);
+		if (!err)
+			err = read_entries(fd, name, ret_table);
+	}
 	close(fd);
 	return err;
 }

@@ -17,10 +17,13 @@ struct iptables_table {
 	struct ipt_get_entries *blob;
 };
 
-/* Whether there is one. To read one that is not there would load it. */
-bool iptables_table_exists(const char *name);
+/* Whether there is one: 1, 0, or -errno if that cannot be read. To read one that is not there would load it. */
+int iptables_table_exists(const char *name);
 
-/* 0 or -errno; iptables_table_close() either way. */
+/* Where its chains begin and end, without its entries; 0 or -errno. */
+int iptables_table_read_info(const char *name, struct ipt_getinfo *ret_info);
+
+/* 0 or -errno, which is -EAGAIN if it is exchanged all the time; iptables_table_close() either way. */
 int iptables_table_read(const char *name, struct iptables_table *ret_table);
 void iptables_table_close(struct iptables_table *table);
 

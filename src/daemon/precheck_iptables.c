@@ -135,9 +135,11 @@ int precheck_iptables(const char *iface, struct check_facts *facts, struct fault
 	const struct ipt_getinfo *info = &table.own.info;
 	int err;
 
-	if (!iptables_table_exists("nat"))
+	err = iptables_table_exists("nat");
+	if (!err)
 		return 0;
-	err = iptables_table_read("nat", &table.own);
+	if (err > 0)
+		err = iptables_table_read("nat", &table.own);
 	if (!err) {
 		table.walked = calloc(1, info->size + 1);
 		err = table.walked ? 0 : -ENOMEM;
