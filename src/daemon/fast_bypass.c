@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 
 #include "fast_firewall.h"
+#include "netlink_list.h"
 
 /* What the kernel itself puts on an interface that nobody has touched: net.core.default_qdisc may be any of these. */
 static const char *const usual_queue[] = { "noqueue", "mq", "pfifo_fast", "fq_codel", "fq", "pfifo", "sfq" };
@@ -28,6 +29,19 @@ struct search {
 	const char *iface; /* what was found is on this one */
 	char what[16];     /* a mark, or the kind of a queue; "": nothing */
 };
+
+/* Whether `what` could not be read, which keeps auto away as well. */
+static bool is_unread(int err, const char *what, char why[FAST_WHY])
+{
+	if (!err)
+		return false;
+	snprintf(
+		why, FAST_WHY,
+		"%s cannot be read: %s; auto looks again every two seconds, and a list, --fast-path IFACE,IFACE, would "
+		"do whatever packets miss",
+		what, strerror(-err));
+	return true;
+}
 
 /* ---- routes by mark ------------------------------------------------------------------------------------------- */
 
@@ -50,13 +64,14 @@ static bool find_mark(struct mnl_socket *ask, char why[FAST_WHY])
 	char buffer[256];
 	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
 	struct fib_rule_hdr *rule;
+	int err;
 
 	request->nlmsg_type = RTM_GETRULE;
-	request->nlmsg_flags = NLM_F_DUMP;
 	rule = mnl_nlmsg_put_extra_header(request, sizeof(*rule));
 	rule->family = AF_INET;
-	if (netlink_ask(ask, request, take_rule, &search) || !search.what[0])
-		return false;
+	err = netlink_list_ask(ask, NETLINK_ROUTE, request, take_rule, &search);
+	if (!search.what[0])
+		return is_unread(err, "the rules of routing", why);
 	snprintf(why, FAST_WHY,
 		 "routes are chosen by mark (`ip rule`, fwmark %s), and xdp sees no marks; without that rule it would "
 		 "do, or with a list, if forwarded packets have none",
@@ -80,20 +95,15 @@ static int take_policy(const struct nlmsghdr *message, void *context)
 static bool find_policy(char why[FAST_WHY])
 {
 	struct search search = {};
-	struct mnl_socket *socket;
 	char buffer[256];
 	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	int err;
 
-	if (netlink_open(NETLINK_XFRM, &socket)) /* this kernel has no IPsec */
-		return false;
 	request->nlmsg_type = XFRM_MSG_GETPOLICY;
-	request->nlmsg_flags = NLM_F_DUMP;
 	mnl_nlmsg_put_extra_header(request, sizeof(struct xfrm_userpolicy_id));
-	if (netlink_ask(socket, request, take_policy, &search))
-		search.what[0] = '\0';
-	netlink_close(socket);
+	err = netlink_list_read(NETLINK_XFRM, request, take_policy, &search);
 	if (!search.what[0])
-		return false;
+		return is_unread(err, "the IPsec policies", why);
 	snprintf(why, FAST_WHY,
 		 "there are IPsec policies (`ip xfrm policy`), and xdp would send in clear text what they cover; "
 		 "without them it would do, or with a list, if they cover nothing that is forwarded");
@@ -150,12 +160,13 @@ static bool find_queue(struct mnl_socket *ask, const struct fast_ifaces *ifaces,
 	struct search search = { .ifaces = ifaces };
 	char buffer[256];
 	struct nlmsghdr *request = mnl_nlmsg_put_header(buffer);
+	int err;
 
 	request->nlmsg_type = RTM_GETQDISC;
-	request->nlmsg_flags = NLM_F_DUMP;
 	mnl_nlmsg_put_extra_header(request, sizeof(struct tcmsg));
-	if (netlink_ask(ask, request, take_queue, &search) || !search.what[0])
-		return false;
+	err = netlink_list_ask(ask, NETLINK_ROUTE, request, take_queue, &search);
+	if (!search.what[0])
+		return is_unread(err, "the qdiscs", why);
 	snprintf(why, FAST_WHY,
 		 "%s has a qdisc of the kind %s, which xdp passes by; without it (`tc qdisc del dev %s root`) it would "
 		 "do, or with a list, if nothing has to be shaped",
@@ -168,8 +179,11 @@ static bool find_queue(struct mnl_socket *ask, const struct fast_ifaces *ifaces,
 static bool find_firewall(const struct fast_ifaces *ifaces, char why[FAST_WHY])
 {
 	char what[FIREWALL_TEXT];
+	int err = fast_firewall_find(ifaces, what);
 
-	if (!fast_firewall_find(ifaces, what))
+	if (err)
+		return is_unread(err, "the netfilter rules of this machine", why);
+	if (!*what)
 		return false;
 	snprintf(why, FAST_WHY,
 		 "netfilter has rules for forwarded packets (%s), and established sessions would pass them by in xdp; "

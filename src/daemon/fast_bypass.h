@@ -9,7 +9,7 @@
 #include "netlink.h"
 
 /* Looks at the interfaces that take part; `ask` is a routing socket. True if there is such a thing: then `why` names it, and
- * what would work. What cannot be read is not there.
+ * what would work. True too if it cannot be read whether there is: nothing is passed by because nobody could look.
  */
 bool fast_bypass_find(struct mnl_socket *ask, const struct fast_ifaces *ifaces, char why[FAST_WHY]);
 

@@ -3,7 +3,9 @@
  *
  * Those at the hooks that a forwarded IPv4 packet comes by, of any type: one that filters would not see what it is to drop, and
  * one that translates would not translate back. At an interface only if it takes part. An empty chain that accepts says nothing.
- * Only chains are asked for, for nftables tells with each how many rules it has: a machine may have very many.
+ * A machine may have very many rules, so they are not asked for: nftables tells with each chain how many it has, and iptables with
+ * each table where its chains begin and end. Only the policies of iptables stand among the rules, and a table is read whole
+ * when none of its chains here has any.
  */
 #include "fast_firewall.h"
 
@@ -16,11 +18,10 @@
 #include <string.h>
 
 #include "iptables_table.h"
-#include "netlink.h"
+#include "netlink_list.h"
 #include "nft_attribute.h"
 #include "nft_ruleset.h"
 
-#define MAX_TRIES 8                 /* a dump that changes happened under is taken again */
 #define NETDEV_EGRESS 1             /* NF_NETDEV_EGRESS, of 5.16 */
 #define VERDICT_DROP (-NF_DROP - 1) /* as entries of iptables have it */
 
@@ -114,69 +115,104 @@ static int take_chain(const struct nlmsghdr *message, void *context)
 	return MNL_CB_OK;
 }
 
-static void find_nftables(struct search *search)
+static int find_nftables(struct search *search)
 {
-	struct mnl_socket *socket;
-	int err = -EINTR;
+	char buffer[256];
 
-	if (netlink_open(NETLINK_NETFILTER, &socket))
-		return;
-	for (int i = 0; i < MAX_TRIES && err == -EINTR && !*search->what; i++) {
-		char buffer[256];
-
-		err = netlink_ask(socket, nft_ruleset_request(buffer, NFT_MSG_GETCHAIN, NFPROTO_UNSPEC), take_chain,
-				  search);
-	}
-	netlink_close(socket);
+	return netlink_list_read(NETLINK_NETFILTER, nft_ruleset_request(buffer, NFT_MSG_GETCHAIN, NFPROTO_UNSPEC),
+				 take_chain, search);
 }
 
 /* ---- the old iptables ----------------------------------------------------------------------------------------- */
 
-/* Whether a chain of the table has a rule, or drops: its last entry is its policy. */
-static bool says_something(const struct iptables_table *table, enum nf_inet_hooks hook)
-{
-	unsigned int first = table->info.hook_entry[hook], last = table->info.underflow[hook];
-	const struct xt_standard_target *policy;
-	const struct ipt_entry *entry;
+static const struct chain {
+	enum nf_inet_hooks hook;
+	const char *name;
+} chains[] = {
+	{ NF_INET_PRE_ROUTING, "PREROUTING" },
+	{ NF_INET_FORWARD, "FORWARD" },
+	{ NF_INET_POST_ROUTING, "POSTROUTING" },
+};
 
-	if (!(table->info.valid_hooks & 1u << hook))
+#define NUM_CHAIN (sizeof(chains) / sizeof(chains[0]))
+
+static bool has_chain(const struct ipt_getinfo *info, enum nf_inet_hooks hook)
+{
+	return info->valid_hooks & 1u << hook;
+}
+
+/* Its last entry is its policy: whatever stands before that is a rule. */
+static bool has_rule(const struct ipt_getinfo *info, enum nf_inet_hooks hook)
+{
+	return has_chain(info, hook) && info->hook_entry[hook] != info->underflow[hook];
+}
+
+static bool drops(const struct iptables_table *table, enum nf_inet_hooks hook)
+{
+	const struct ipt_entry *entry;
+	const struct xt_standard_target *policy;
+
+	if (!has_chain(&table->info, hook))
 		return false;
-	if (first != last)
-		return true;
-	entry = iptables_table_entry(table, last);
+	entry = iptables_table_entry(table, table->info.underflow[hook]);
 	policy = entry ? (const void *)iptables_table_target(entry) : NULL;
 	return policy && iptables_table_target_is(entry, XT_STANDARD_TARGET) && policy->verdict == VERDICT_DROP;
 }
 
-static void find_iptables(const char *name, char what[FIREWALL_TEXT])
+static void tell_chain(const char *table, const struct chain *chain, char what[FIREWALL_TEXT])
 {
-	static const struct {
-		enum nf_inet_hooks hook;
-		const char *chain;
-	} chains[] = {
-		{ NF_INET_PRE_ROUTING, "PREROUTING" },
-		{ NF_INET_FORWARD, "FORWARD" },
-		{ NF_INET_POST_ROUTING, "POSTROUTING" },
-	};
-	struct iptables_table table;
-
-	if (!iptables_table_exists(name))
-		return;
-	if (!iptables_table_read(name, &table))
-		for (size_t i = 0; i < sizeof(chains) / sizeof(chains[0]) && !*what; i++)
-			if (says_something(&table, chains[i].hook))
-				snprintf(what, FIREWALL_TEXT, "iptables: table %s, chain %s", name, chains[i].chain);
-	iptables_table_close(&table);
+	snprintf(what, FIREWALL_TEXT, "iptables: table %s, chain %s", table, chain->name);
 }
 
-bool fast_firewall_find(const struct fast_ifaces *ifaces, char what[FIREWALL_TEXT])
+static void find_rule(const char *name, const struct ipt_getinfo *info, char what[FIREWALL_TEXT])
+{
+	for (size_t i = 0; i < NUM_CHAIN && !*what; i++)
+		if (has_rule(info, chains[i].hook))
+			tell_chain(name, &chains[i], what);
+}
+
+static int find_policy(const char *name, char what[FIREWALL_TEXT])
+{
+	struct iptables_table table;
+	int err = iptables_table_read(name, &table);
+
+	/* it may be another table by now */
+	if (!err)
+		find_rule(name, &table.info, what);
+	for (size_t i = 0; !err && i < NUM_CHAIN && !*what; i++)
+		if (drops(&table, chains[i].hook))
+			tell_chain(name, &chains[i], what);
+	iptables_table_close(&table);
+	return err;
+}
+
+static int find_iptables(const char *name, char what[FIREWALL_TEXT])
+{
+	struct ipt_getinfo info;
+	int err = iptables_table_exists(name);
+
+	if (err <= 0)
+		return err;
+	err = iptables_table_read_info(name, &info);
+	if (!err)
+		find_rule(name, &info, what);
+	if (!err && !*what)
+		err = find_policy(name, what);
+	return err == -ENOENT ? 0 : err; /* it has gone meanwhile */
+}
+
+int fast_firewall_find(const struct fast_ifaces *ifaces, char what[FIREWALL_TEXT])
 {
 	static const char *const tables[] = { "filter", "mangle", "nat", "raw", "security" };
 	struct search search = { .ifaces = ifaces, .what = what };
+	int err;
 
 	*what = '\0';
-	find_nftables(&search);
-	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]) && !*what; i++)
-		find_iptables(tables[i], what);
-	return *what;
+	err = find_nftables(&search);
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]) && !*what; i++) {
+		int failure = find_iptables(tables[i], what);
+
+		err = err ? err : failure;
+	}
+	return *what ? 0 : err;
 }

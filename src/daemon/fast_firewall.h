@@ -3,15 +3,13 @@
 #ifndef BAUTA_FAST_FIREWALL_H
 #define BAUTA_FAST_FIREWALL_H
 
-#include <stdbool.h>
-
 #include "fast_iface.h"
 
 #define FIREWALL_TEXT 140
 
-/* Looks for a chain that has a rule, or drops what meets none. True if there is one: then `what` names it. What cannot be read is
- * not there.
+/* Looks for a chain that has a rule, or drops what meets none. `what` names it; "": there is none. Returns 0, or -errno when none was
+ * found, but not everything could be read.
  */
-bool fast_firewall_find(const struct fast_ifaces *ifaces, char what[FIREWALL_TEXT]);
+int fast_firewall_find(const struct fast_ifaces *ifaces, char what[FIREWALL_TEXT]);
 
 #endif

@@ -123,7 +123,7 @@ static void warn_of_tracking(struct fast_notes *notes, const struct instance *in
 		file = fopen("/proc/sys/net/netfilter/nf_conntrack_count", "re");
 	if (!file)
 		return;
-	if (fscanf(file, "%u", &num) == 1 && num && fast_firewall_find(ifaces, firewall)) {
+	if (fscanf(file, "%u", &num) == 1 && num && !fast_firewall_find(ifaces, firewall) && *firewall) {
 		log_warn(
 			"%s: fast path: connection tracking is in use here (%u connections) and does not see packets "
 			"of the fast path: a firewall that goes by ct state (there are rules: %s) may drop what goes "

@@ -9,7 +9,15 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "daemon/fast_bypass.h"
+#include "daemon/fast_firewall.h"
 #include "wires.h"
 
 static struct fast_iface iface[2];
@@ -143,6 +151,20 @@ static void firewall(void **state)
 	check(NULL);
 }
 
+/* Whether this process may open raw sockets, by which the old iptables is asked. */
+static void allow_raw(bool allow)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3];
+
+	assert_int_equal(syscall(SYS_capget, &header, caps), 0);
+	if (allow)
+		caps[0].effective |= 1u << CAP_NET_RAW;
+	else
+		caps[0].effective &= ~(1u << CAP_NET_RAW);
+	assert_int_equal(syscall(SYS_capset, &header, caps), 0);
+}
+
 static void old_firewall(void **state)
 {
 	(void)state;
@@ -164,13 +186,60 @@ static void old_firewall(void **state)
 	check("iptables: table mangle, chain POSTROUTING");
 	assert_int_equal(system("iptables-legacy -t mangle -F"), 0);
 	check(NULL);
+	allow_raw(false);
+	check("netfilter rules of this machine cannot be read: Operation not permitted");
+	allow_raw(true);
+	check(NULL);
+}
+
+/* What cannot be asked for may be there. */
+static void no_socket_is_left(void **state)
+{
+	struct rlimit usual, none;
+	char what[FIREWALL_TEXT], why[FAST_WHY] = "";
+	bool found;
+	int err;
+
+	(void)state;
+	check(NULL);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
+	none = usual;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	found = fast_bypass_find(ask, &ifaces, why);
+	err = fast_firewall_find(&ifaces, what);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &usual), 0);
+
+	assert_true(found);
+	assert_non_null(strstr(why, "IPsec policies cannot be read: Too many open files"));
+	assert_int_equal(err, -EMFILE);
+	assert_string_equal(what, "");
+	check(NULL);
+}
+
+static void the_socket_is_broken(void **state)
+{
+	int other = open("/dev/null", O_RDWR | O_CLOEXEC);
+	struct mnl_socket *usual = ask;
+
+	(void)state;
+	assert_true(other >= 0);
+	assert_int_equal(netlink_open(NETLINK_ROUTE, &ask), 0);
+	assert_true(dup2(other, mnl_socket_get_fd(ask)) >= 0);
+	check("rules of routing cannot be read: Socket operation on non-socket");
+	netlink_close(ask);
+	ask = usual;
+	close(other);
+	check(NULL);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing_is_there), cmocka_unit_test(routes_by_mark), cmocka_unit_test(policies),
-		cmocka_unit_test(queues),           cmocka_unit_test(firewall),       cmocka_unit_test(old_firewall),
+		cmocka_unit_test(nothing_is_there),  cmocka_unit_test(routes_by_mark),
+		cmocka_unit_test(policies),          cmocka_unit_test(queues),
+		cmocka_unit_test(firewall),          cmocka_unit_test(old_firewall),
+		cmocka_unit_test(no_socket_is_left), cmocka_unit_test(the_socket_is_broken),
 	};
 
 	return cmocka_run_group_tests(tests, enter, leave);
