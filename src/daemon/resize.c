@@ -16,8 +16,8 @@
  *  6. header.writable = the new store: sessions begin and end again. A program of the old store that would still run
  *     anywhere leaves entries alone, for it is not of the writable one.
  *  7. The socket hooks, which only read, are replaced. The daemon waits, and carries over what packets noted in the old
- *     store since it was copied, a slice at each turn of the loop; until then the sweep rests. The old store goes with its
- *     programs.
+ *     store since it was copied, a slice at each turn of the loop; until then the sweep rests, and newcomers end nobody
+ *     who looks expired (header.carried_until). The old store goes with its programs.
  * Nothing but loading a program keeps the loop from its other work for long: the fast path stops when nobody watches for
  * three seconds (next_hop.c).
  *
@@ -40,6 +40,7 @@
 #define SLICE 16384   /* buckets copied in one turn of the loop: some milliseconds */
 #define FEW 256       /* marked buckets that are left for the moment in which all stands still */
 #define MAX_ROUNDS 50 /* of catching up with those who write */
+#define CARRY_S 5     /* from one slice of life words to the next, at most */
 
 static __u64 now_ms(void)
 {
@@ -70,6 +71,12 @@ static void forget(struct resize *resize)
 	store_copy_close(&resize->copy);
 	dataplane_next_close(&resize->next);
 	resize->step = STEP_NONE;
+}
+
+/* A daemon that dies does not keep it for ever: then what was noted in the old store is lost. */
+static void promise_to_carry(struct header *header)
+{
+	WRITE_ONCE(header->carried_until, clock_now(&header->clock) + CARRY_S * header->clock.factor);
 }
 
 static void carry_rest(struct resize *resize);
@@ -226,6 +233,7 @@ static int exchange(struct resize *resize, struct fault *fault)
 	dataplane_next_commit(dataplane, &resize->next);
 	adopt_others(resize);
 	count_next(resize);
+	promise_to_carry(dataplane->table.header);
 	dataplane_next_thaw(dataplane);
 	resize->frozen_ms = now_ms() - frozen_ms;
 	resize->sweep->paused = true;
@@ -239,15 +247,18 @@ static int exchange(struct resize *resize, struct fault *fault)
 
 static void carry_slice(struct resize *resize)
 {
+	struct header *header = resize->dataplane->table.header;
 	__u32 left = num_buckets(&resize->copy.from_shape) - resize->cursor;
 	__u32 num = left < SLICE ? left : SLICE;
 
-	platform.now = clock_now(&resize->dataplane->table.header->clock);
+	promise_to_carry(header);
+	platform.now = clock_now(&header->clock);
 	resize->copy.to = platform;
 	store_copy_lives(&resize->copy, resize->cursor, num);
 	resize->cursor += num;
 	if (num < left)
 		return;
+	WRITE_ONCE(header->carried_until, 0);
 	resize->sweep->paused = false;
 	tell(resize);
 	forget(resize);

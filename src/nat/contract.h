@@ -84,7 +84,10 @@ struct header {
 	__u32 num_stashed;                    /* entries in the stash; 0 lets a look-up skip it */
 	__u32 num_crowds;                     /* crowds, ever; 0 lets a removal skip them */
 	__u32 num_failures[NUM_FAILURE_RING]; /* ever, in each ring */
-	__u32 unused;
+	/* Until then, in seconds of the gateway's clock, the daemon carries over what packets noted in the store before this one,
+	 * and no life word says how long a session was idle; it goes on promising that while it does so. 0: it does not.
+	 */
+	__u32 carried_until;
 };
 
 /* ---- the sweep ------------------------------------------------------------------------------------------------- */

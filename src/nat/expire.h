@@ -147,9 +147,20 @@ SLOW_PATH bool expire_mark(__u32 index, bool thorough)
 	return session_mark(cfg, index);
 }
 
+/* Whether life words are still to come from the store before this one, so that who looks idle may be busy. */
+static __always_inline bool expire_must_wait(void)
+{
+	struct header *header = platform_header();
+	__u32 until = header ? READ_ONCE(header->carried_until) : 0;
+
+	return until && (__s32)(until - platform_now()) > 0;
+}
+
 /* The index of an expired session in a bucket, which is marked now; or INDEX_NONE. */
 SLOW_PATH __u32 expire_find_in(__u32 bucket, bool thorough)
 {
+	if (expire_must_wait())
+		return INDEX_NONE;
 	for (__u32 slot = 0; slot < BUCKET_ENTRIES; slot++)
 		if (expire_mark(bucket * BUCKET_ENTRIES + slot, thorough))
 			return bucket * BUCKET_ENTRIES + slot;

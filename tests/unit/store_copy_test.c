@@ -389,6 +389,57 @@ static void carries_the_last_packets_over(void **state)
 	world_close(&world);
 }
 
+/* A session that packets went by while its table was copied stays, also where a newcomer looks for room before its life was carried
+ * over; and one that is idle goes again after that, also if nobody carries anything any more.
+ */
+static void a_live_session_stays_until_it_is_carried(void **state)
+{
+	struct pair session = {
+		.internal = { .addr = htonl(0xc0a80005), .port = htons(5000) },
+		.external = { .addr = htonl(0xc0000201), .port = htons(40000) },
+		.remote = { .addr = htonl(0xc6336408), .port = htons(53) },
+		.proto = IPPROTO_UDP,
+	};
+	struct session_room room;
+	struct store_shape shape;
+	struct store_copy copy;
+	struct world world;
+	struct key key;
+	__u32 index;
+
+	(void)state;
+	world_open(&world, 16, 2, 1);
+	platform.now = 1000;
+	store_insert(&session, life_make(PHASE_LIVE, 0, 1000), life_make(PHASE_LIVE, 0, 1000), 0, false);
+	shape = world.header.shape;
+	shape.num_buckets = 8;
+	platform.now += world.config.timeout_s[TIMEOUT_UDP] - 5;
+	assert_int_equal(store_copy_open(&copy, &shape, empty_buckets(&shape)), 0);
+	assert_int_equal(store_copy_buckets(&copy, 0, 18), 0);
+	/* a packet, by the store in use */
+	platform.now += 2;
+	key = pair_key(&session, 0);
+	store_entry(store_find(&key))->life = life_make(PHASE_LIVE, LIFE_SESSION, platform.now);
+	/* the exchange, and five seconds later a newcomer */
+	free(world.bucket);
+	world.bucket = platform.bucket = copy.to.bucket;
+	world.header.shape = shape;
+	platform.now += 5;
+	world.header.carried_until = platform.now + 1;
+	assert_int_equal(expire_find(&session, 0, false), INDEX_NONE);
+	assert_int_equal(expire_find(&session, ENTRY_INBOUND, true), INDEX_NONE);
+	assert_int_not_equal(store_find(&key), INDEX_NONE);
+	assert_int_equal(life_phase(store_entry(store_find(&key))->life), PHASE_LIVE);
+	/* nobody has carried it */
+	platform.now++;
+	index = expire_find(&session, 0, false);
+	assert_int_equal(index, store_find(&key));
+	assert_true(session_reap(index, 0, &room));
+	world.header.carried_until = 0;
+	store_copy_close(&copy);
+	world_close(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -399,6 +450,7 @@ int main(void)
 		cmocka_unit_test(has_no_room),
 		cmocka_unit_test(merges_life_words),
 		cmocka_unit_test(carries_the_last_packets_over),
+		cmocka_unit_test(a_live_session_stays_until_it_is_carried),
 	};
 
 	return cmocka_run_group_tests_name("store copy", tests, NULL, NULL);
