@@ -266,8 +266,10 @@ static void carry_slice(struct resize *resize)
 
 static void carry_rest(struct resize *resize)
 {
-	while (resize->step == STEP_CARRY)
+	while (resize->step == STEP_CARRY) {
+		next_hops_promise(resize->fast->next_hops);
 		carry_slice(resize);
+	}
 }
 
 /* ---- the loop ------------------------------------------------------------------------------------------------- */
