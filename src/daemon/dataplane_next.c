@@ -165,6 +165,7 @@ void dataplane_next_thaw(struct dataplane *dataplane)
 
 	WRITE_ONCE(header->writable, dataplane->table.shape.store_id);
 	WRITE_ONCE(header->resize, RESIZE_NONE);
+	header->next_stashed = 0;
 	unlink(instance_pin(dataplane->instance, PIN_NEXT_STAGES, path));
 	unlink(instance_pin(dataplane->instance, PIN_NEXT_STORE, path));
 }
@@ -201,27 +202,33 @@ int dataplane_next_settle(struct dataplane *dataplane, struct fault *fault)
 {
 	struct table *table = &dataplane->table;
 	struct header *header;
-	bool is_next;
+	bool is_next, is_thawed;
 	int err = mend_dirty(dataplane, fault);
 
 	if (err)
 		return err;
 	header = table->header;
 	is_next = table->shape.store_id == header->next_shape.store_id;
-	if (header->resize == RESIZE_NONE)
+	is_thawed = header->writable == table->shape.store_id;
+	if (header->resize == RESIZE_NONE) {
+		header->next_stashed = 0;
 		return 0;
+	}
 	log_warn("%s: its table was being exchanged for one of another size when the last run ended; it goes on with "
 		 "room for %u sessions",
 		 dataplane->instance->iface, table->shape.capacity);
-	/* while programs of both are attached each must look into the stash if its own has anything */
-	if (is_next)
+	/* While programs of both are attached each must look into the stash if its own has anything; since the thaw it is
+	 * its own's. A run that dies before that leaves the next one what it found.
+	 */
+	if (is_next && !is_thawed)
 		header->num_stashed = header->next_stashed;
-	else
+	else if (!is_thawed)
 		header->num_stashed -= header->next_stashed;
-	header->next_stashed = 0;
+	if (!is_next || is_thawed)
+		header->next_stashed = 0;
 	write_shape(&header->shape, &table->shape);
 	memset(table->area[AREA_DIRTY].memory, 0, table->area[AREA_DIRTY].num * sizeof(__u64));
-	if (header->writable == table->shape.store_id)
+	if (is_thawed)
 		WRITE_ONCE(header->resize, RESIZE_NONE);
 	return 0;
 }

@@ -164,8 +164,8 @@ static void count_next(struct resize *resize)
 	struct header *header = resize->dataplane->table.header;
 	const struct header *copied = &resize->copy.header;
 
+	/* next_stashed says the same until the thaw, for a run that has to settle this */
 	header->num_stashed = copied->num_stashed;
-	header->next_stashed = 0;
 	/* they agree, unless the table was unsound */
 	header->num_sessions = copied->num_sessions;
 	header->num_mappings = copied->num_mappings;
