@@ -116,7 +116,9 @@ int dataplane_next_attach(struct dataplane *dataplane, const struct dataplane_ne
 	return err;
 }
 
-/* What cannot be pinned is not missed before a run comes after, which makes it anew or refuses a table that it cannot find. */
+/* What cannot be pinned is not missed before a run comes after, which makes it anew, or refuses a store that the header does not
+ * know any more.
+ */
 static void pin_next(const struct dataplane *dataplane, const struct dataplane_next *next)
 {
 	const struct instance *instance = dataplane->instance;
@@ -125,8 +127,10 @@ static void pin_next(const struct dataplane *dataplane, const struct dataplane_n
 
 	instance_pin(instance, PIN_NEXT_STORE, beside);
 	if (rename(beside, instance_pin(instance, "store", path)))
-		log_error("%s: cannot pin its new table: %s; a run after this one will find the old one",
-			  instance->iface, strerror(errno));
+		log_error(
+			"%s: cannot pin its new table: %s; it is in use, but a run after this one will refuse the old "
+			"one, which is pinned: bauta down -e %s, then a new run",
+			instance->iface, strerror(errno), instance->iface);
 	if (pin_put(instance, next->map.dirty_fd, "dirty", &fault) ||
 	    pin_put(instance, bpf_map__fd(next->programs->maps.stages), "stages", &fault) ||
 	    pin_put(instance, bpf_program__fd(next->programs->progs.bauta_sweep), PIN_SWEEP, &fault))
@@ -194,8 +198,13 @@ static int mend_dirty(struct dataplane *dataplane, struct fault *fault)
 /* A run that died while one store took the place of the other, in one of these moments:
  *  - copying: nobody goes by the new store. It is forgotten.
  *  - frozen, some programs of the new store being attached, but the old one pinned: as far as sessions come and go both
- *    are equal. The old one counts; what packets noted in the new one, of a few milliseconds, is lost.
- *  - frozen, and the new one pinned: it counts.
+ *    are equal. The old one counts. What packets noted in the new one is lost: all that came by its programs until this run,
+ *    however long that was.
+ *  - frozen, and the new one pinned: it counts. What packets noted in the old one is lost, since they were copied and, by
+ *    programs that were not replaced, until this run.
+ *  - thawed: all is done, but that life words of the old one were not all carried over. Those are lost.
+ * What is lost makes a session look as idle as it was when it was copied, or when its packets changed sides, until its next
+ * packet.
  * The store remains frozen until every program is of the one that counts (dataplane_next_thaw).
  */
 int dataplane_next_settle(struct dataplane *dataplane, struct fault *fault)
