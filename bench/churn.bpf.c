@@ -262,8 +262,8 @@ static __always_inline int reply(struct frame *frame, __u32 session, const struc
 		.inbound = true,
 	};
 
-	/* sessions of others may be on the same port */
-	if (stranger)
+	/* sessions of others may be on the same port, or come there */
+	if (stranger || churn_is_flushed(tuple))
 		write_tag(frame, session | ANYBODY);
 	write_link(frame, &outside);
 	write_packet(frame, &way);
