@@ -21,38 +21,25 @@
 #include "session.h"
 #include "store.h"
 #include "store_size.h"
+#include "sweep_pace.h"
 #include "table.h"
 
-#define PASS_MIN_MS 2000u
-#define PASS_MAX_MS 20000u
-#define PASS_FAST_MS 250u    /* however fast the clock is */
-#define ENTRIES_PER_MS 4096u /* of the first pass, whose cost is not known: one million takes 256 ms more */
-#define CPU_PERCENT 2        /* of one CPU, what passes may take together */
 #define STEPS_PER_PASS 8u
 #define TICK_MIN_MS 50u
 #define TICK_MAX_MS 250u /* other work of the daemon waits for a step */
 
-/* How long a pass is to last. What it costs is as much as the last one did, so a table that is larger, or fuller, takes longer.
- * A session ends at most two passes late: 40 s, where the shortest time-out is a minute by default. When so much of the table is
- * in use as it was made for, what has expired is in the way, and passes are twice as fast.
- */
 static __u32 choose_pass_ms(const struct sweep *sweep)
 {
 	const struct header *header = sweep->dataplane->table.header;
 	__u64 pairs =
 		READ_ONCE(header->num_sessions) + READ_ONCE(header->num_mappings) + READ_ONCE(header->num_permits);
-	__u64 pass_ms = PASS_MIN_MS + table_num_entries() / ENTRIES_PER_MS;
 
-	if (sweep->pass_cpu_ns)
-		pass_ms = sweep->pass_cpu_ns * 100 / CPU_PERCENT / 1000000;
-	if (store_size_is_full(platform_shape(), pairs))
-		pass_ms /= 2;
-	if (pass_ms < PASS_MIN_MS)
-		pass_ms = PASS_MIN_MS;
-	if (pass_ms > PASS_MAX_MS)
-		pass_ms = PASS_MAX_MS;
-	pass_ms /= header->clock.factor;
-	return pass_ms < PASS_FAST_MS ? PASS_FAST_MS : pass_ms;
+	return sweep_pass_ms(&(struct sweep_load){
+		.cpu_ns = sweep->pass_cpu_ns,
+		.num_entries = table_num_entries(),
+		.is_full = store_size_is_full(platform_shape(), pairs),
+		.factor = header->clock.factor,
+	});
 }
 
 int sweep_open(struct sweep *ret_sweep, const struct dataplane *dataplane, struct fault *fault)
