@@ -2,6 +2,7 @@
 """Draws what variants add to a packet, by the number of sessions: a panel for each direction and size, by gnuplot."""
 
 import itertools
+import pathlib
 import subprocess
 
 STYLE = {   # title, colour
@@ -59,3 +60,6 @@ def draw(results, prefix):
     """Writes PREFIX.png and PREFIX.svg; a gnuplot that is missing or fails is an error."""
     for kind, terminal in TERMINALS.items():
         subprocess.run(["gnuplot", "-"], input=script(results, terminal, f"{prefix}.{kind}"), text=True, check=True)
+    # gnuplot ends some lines in a space
+    picture = pathlib.Path(f"{prefix}.svg")
+    picture.write_text("".join(f"{line.rstrip()}\n" for line in picture.read_text().splitlines()))
