@@ -3,9 +3,9 @@
  *
  * Those at the hooks that a forwarded IPv4 packet comes by, of any type: one that filters would not see what it is to drop, and
  * one that translates would not translate back. At an interface only if it takes part. An empty chain that accepts says nothing.
- * A machine may have very many rules, so they are not asked for: nftables tells with each chain how many it has, and iptables with
- * each table where its chains begin and end. Only the policies of iptables stand among the rules, and a table is read whole
- * when none of its chains here has any.
+ * A machine may have very many rules, so they are not asked for: nftables tells with each chain how many it has, and
+ * iptables with each table where its chains begin and end. Only the policies of iptables stand among the rules, and a table
+ * is read whole when none of its chains here has any.
  */
 #include "fast_firewall.h"
 

@@ -7,8 +7,8 @@
 
 #define FIREWALL_TEXT 140
 
-/* Looks for a chain that has a rule, or drops what meets none. `what` names it; "": there is none. Returns 0, or -errno when none was
- * found, but not everything could be read.
+/* Looks for a chain that has a rule, or drops what meets none. `what` names it; "": there is none. Returns 0, or -errno when
+ * none was found, but not everything could be read.
  */
 int fast_firewall_find(const struct fast_ifaces *ifaces, char what[FIREWALL_TEXT]);
 

@@ -300,7 +300,6 @@ static void settles_what_was_interrupted(void **state)
 		if (try_open(0, &fault))
 			fail_msg("moment %d: %s", moment, fault.text);
 		platform.stripe = stripe;
-		header = dataplane.table.header;
 		assert_true(dataplane.adopted);
 		assert_int_equal(dataplane_capacity(&dataplane),
 				 moment >= MOMENT_RENAMED ? OTHER_SESSIONS : NUM_SESSIONS);

@@ -389,8 +389,8 @@ static void carries_the_last_packets_over(void **state)
 	world_close(&world);
 }
 
-/* A session that packets went by while its table was copied stays, also where a newcomer looks for room before its life was carried
- * over; and one that is idle goes again after that, also if nobody carries anything any more.
+/* A session that packets went by while its table was copied stays, also where a newcomer looks for room before its life was
+ * carried over; and one that is idle goes again after that, also if nobody carries anything any more.
  */
 static void a_live_session_stays_until_it_is_carried(void **state)
 {
